@@ -1,0 +1,1 @@
+"""Holdfast: the whole life of a churn model over REST."""

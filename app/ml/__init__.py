@@ -1,0 +1,1 @@
+"""Frames in, fitted objects or reports out: no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""One router per domain: parse, one service call, answer."""

@@ -1,0 +1,212 @@
+"""The five config models: request bodies, CLI options, settings and Python arguments alike."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _refuse_bool(value: object) -> object:
+    """JSON's `true` is no number, although Python's is."""
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_refuse_bool)]
+Whole = Annotated[int, BeforeValidator(_refuse_bool)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+
+BOOSTER_DEFAULTS: Mapping[str, Any] = {
+    "max_depth": 6,
+    "learning_rate": 0.1,
+    "n_estimators": 100,
+    "scale_pos_weight": 3,
+    "subsample": 0.8,
+    "colsample_bytree": 0.8,
+}
+LOGISTIC_DEFAULTS: Mapping[str, Any] = {"C": 1.0, "max_iter": 1000}
+
+
+class Config(BaseModel):
+    """Frozen, no unknown fields, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    @classmethod
+    def layered(cls, *layers: Mapping[str, Any]) -> Self:
+        """Merge partial configs, the first one strongest, field by field, over the defaults in code."""
+        merged: dict[str, Any] = {}
+        for layer in reversed(layers):
+            _merge(merged, layer)
+        return cls.model_validate(merged)
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Lay `over` upon `base`; a nested object is merged too, unless its `kind` changes."""
+    for key, value in over.items():
+        below = base.get(key)
+        same_kind = isinstance(below, dict) and isinstance(value, Mapping) and below.get("kind") == value.get("kind")
+        if isinstance(below, dict) and isinstance(value, Mapping) and (same_kind or "kind" not in value):
+            base[key] = dict(below)
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+class ModelType(StrEnum):
+    """The kinds of model that can be trained."""
+
+    XGBOOST = "xgboost"
+    LIGHTGBM = "lightgbm"
+    LOGISTIC = "logistic"
+
+
+class ModelConfig(Config):
+    """Which model to fit, with which parameters; each `*_params` is merged key by key over the defaults."""
+
+    model_type: ModelType = ModelType.XGBOOST
+    xgboost_params: dict[str, Any] = Field(default_factory=dict)
+    lightgbm_params: dict[str, Any] = Field(default_factory=dict)
+    logistic_params: dict[str, Any] = Field(default_factory=dict)
+    seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = 42
+
+    def params(self, model_type: ModelType | None = None) -> dict[str, Any]:
+        """The effective parameters of `model_type` (by default the configured one)."""
+        kind = model_type or self.model_type
+        defaults = LOGISTIC_DEFAULTS if kind is ModelType.LOGISTIC else BOOSTER_DEFAULTS
+        own: dict[str, Any] = getattr(self, f"{kind.value}_params")
+        return {**defaults, **own}
+
+
+Tag = Annotated[str, Field(max_length=500)]
+
+
+class TrainingConfig(Config):
+    """How to train: folds, split, explanations, and the MLflow experiment."""
+
+    experiment: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    n_folds: Annotated[Whole, Field(ge=2, le=20)] = 5
+    split: Literal["random"] = "random"
+    shap: bool = True
+    tags: dict[Annotated[str, Field(min_length=1, max_length=100)], Tag] = Field(default_factory=dict, max_length=50)
+
+
+class ProbabilityCut(Config):
+    """Accounts at or above this probability are flagged."""
+
+    kind: Literal["probability"] = "probability"
+    value: Share
+
+
+class TierCut(Config):
+    """Accounts in this tier or above are flagged, by the default tier policy."""
+
+    kind: Literal["tier"] = "tier"
+    value: Literal["high", "medium"]
+
+
+class TopShareCut(Config):
+    """The share of accounts with the highest scores is flagged; None means the churn rate of the development rows."""
+
+    kind: Literal["top_share"] = "top_share"
+    value: Annotated[Number, Field(gt=0, le=1)] | None = None
+
+
+Cutoff = Annotated[ProbabilityCut | TierCut | TopShareCut, Field(discriminator="kind")]
+
+
+class EvaluationConfig(Config):
+    """The bar of the gate; what it means is in the documentation of each check."""
+
+    min_auc: Share = 0.70
+    min_precision: Share | None = None
+    min_recall: Share | None = None
+    cutoff: Cutoff = TopShareCut()
+    min_improvement_over_baseline: Annotated[Number, Field(ge=-1, le=1)] = 0.0
+    min_improvement_over_production: Annotated[Number, Field(ge=-1, le=1)] = 0.0
+    not_worse_margin: Annotated[Number, Field(ge=0, le=0.5)] = 0.01
+    promotion_rule: Literal["better", "not_worse"] | None = None
+    min_calibration_slope: Annotated[Number, Field(gt=0)] = 0.8
+    max_calibration_slope: Annotated[Number, Field(gt=0)] = 1.25
+    max_calibration_mean_error: Share = 0.01
+    max_score_psi: Annotated[Number, Field(gt=0)] = 0.25
+    min_rank_agreement: Annotated[Number, Field(ge=-1, le=1)] = 0.6
+    n_top_features: Annotated[Whole, Field(ge=2, le=100)] = 10
+    confidence: Annotated[Number, Field(ge=0.5, lt=1)] = 0.95
+
+
+class ProbabilityTiers(Config):
+    """High and medium by calibrated churn probability."""
+
+    kind: Literal["probability"] = "probability"
+    high: Share = 0.70
+    medium: Share = 0.40
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.medium > self.high:
+            raise ValueError("medium must not be above high")
+        return self
+
+
+class CapacityTiers(Config):
+    """High is the `high` riskiest accounts, medium the `medium` next: counts (whole, from 1) or shares (below 1)."""
+
+    kind: Literal["capacity"] = "capacity"
+    high: Annotated[Number, Field(gt=0)]
+    medium: Annotated[Number, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _same_unit(self) -> Self:
+        if (self.high < 1) != (self.medium < 1):
+            raise ValueError("give both high and medium as counts, or both as shares below 1")
+        if self.high >= 1 and (self.high % 1 or self.medium % 1):
+            raise ValueError("counts are whole numbers")
+        if self.high < 1 and self.high + self.medium > 1:
+            raise ValueError("the shares of high and medium together are above 1")
+        return self
+
+
+class RelativeTiers(Config):
+    """High and medium as multiples of the churn rate of the development rows."""
+
+    kind: Literal["relative"] = "relative"
+    high: Annotated[Number, Field(gt=0)] = 3.0
+    medium: Annotated[Number, Field(gt=0)] = 1.5
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.medium > self.high:
+            raise ValueError("medium must not be above high")
+        return self
+
+
+Tiers = Annotated[ProbabilityTiers | CapacityTiers | RelativeTiers, Field(discriminator="kind")]
+
+
+class ScoringConfig(Config):
+    """How scores become tiers and reasons."""
+
+    tiers: Tiers = ProbabilityTiers()
+    n_reasons: Annotated[Whole, Field(ge=0, le=20)] = 3
+    chunk_size: Annotated[Whole, Field(ge=100, le=200_000)] = 20_000
+
+
+class MonitoringConfig(Config):
+    """When drift and decay become a warning."""
+
+    psi_warning: Annotated[Number, Field(gt=0)] = 0.1  # Siddiqi 2006, credit-scoring convention
+    psi_critical: Annotated[Number, Field(gt=0)] = 0.25  # Siddiqi 2006
+    min_sample: Annotated[Whole, Field(ge=20)] = 200
+    false_discovery_rate: Annotated[Number, Field(gt=0, lt=0.5)] = 0.05
+    auc_drop_warning: Annotated[Number, Field(gt=0, lt=0.5)] = 0.03
+    auc_drop_critical: Annotated[Number, Field(gt=0, lt=0.5)] = 0.08
+    calibration_mean_warning: Annotated[Number, Field(gt=0, lt=1)] = 0.03
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.psi_critical < self.psi_warning or self.auc_drop_critical < self.auc_drop_warning:
+            raise ValueError("a critical limit must not be below its warning limit")
+        return self

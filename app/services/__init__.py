@@ -1,0 +1,1 @@
+"""One class per domain: owns transactions and the order of steps."""

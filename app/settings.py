@@ -1,0 +1,68 @@
+"""Settings: read once from the environment, frozen, passed to constructors."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.schemas.config import Config, EvaluationConfig, ModelConfig, MonitoringConfig, ScoringConfig, TrainingConfig
+
+DRIVER = "postgresql+asyncpg"
+
+
+class Settings(BaseSettings):
+    """What the operator decides; every field is documented in the README's configuration table."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOLDFAST_", env_nested_delimiter="__", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    database_url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    home: Path = Path(".holdfast")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    artifact_root: str | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    run_worker: bool = True
+    max_upload_bytes: int = Field(default=2 * 1024**3, gt=0)
+    max_body_bytes: int = Field(default=4 * 1024**2, gt=0)
+    max_bundle_bytes: int = Field(default=256 * 1024**2, gt=0)
+    heartbeat_timeout_seconds: float = Field(default=10.0, gt=0)
+    max_attempts: int = Field(default=3, ge=1)
+    statement_timeout_seconds: float = Field(default=600.0, gt=0)
+    pool_size: int = Field(default=10, ge=1)
+    n_threads: int | None = Field(default=None, ge=1)
+    champion_poll_seconds: float = Field(default=1.0, gt=0)
+
+    # Partial layers of the config models; each is merged below the dataset's default and the request.
+    model: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    evaluation: dict[str, Any] = Field(default_factory=dict)
+    scoring: dict[str, Any] = Field(default_factory=dict)
+    monitoring: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("database_url")
+    @classmethod
+    def _name_the_driver(cls, url: str | None) -> str | None:
+        """`postgresql://` would mean another driver since SQLAlchemy 2.1, so ours is always named."""
+        if url is None:
+            return None
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme not in {"postgres", "postgresql", DRIVER}:
+            raise ValueError(f"a PostgreSQL URL is needed, such as {DRIVER}://user:password@host/database")
+        return f"{DRIVER}://{rest}"
+
+    @field_validator("model", "training", "evaluation", "scoring", "monitoring")
+    @classmethod
+    def _check_layer(cls, layer: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """A wrong default must stop the start, not the first request."""
+        kinds: dict[str, type[Config]] = {
+            "model": ModelConfig,
+            "training": TrainingConfig,
+            "evaluation": EvaluationConfig,
+            "scoring": ScoringConfig,
+            "monitoring": MonitoringConfig,
+        }
+        kinds[info.field_name or ""].layered(layer)
+        return layer

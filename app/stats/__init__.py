@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: pure statistics that import nothing of the application."""
