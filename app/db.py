@@ -1,0 +1,158 @@
+"""The database: engine, sessions, migrations, COPY in and out, locks."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from app.settings import DRIVER, Settings
+
+Sessions = async_sessionmaker[AsyncSession]
+UNREACHABLE = (InterfaceError, OperationalError, ConnectionError, asyncpg.CannotConnectNowError)
+MIGRATION_LOCK = 0x686F6C64  # any constant of ours: two services migrating at once take turns
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+def make_engine(database_url: str, settings: Settings) -> AsyncEngine:
+    """An engine whose every connection speaks UTC and gives up on a hung statement."""
+    timeouts = {
+        "timezone": "UTC",
+        "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+        "lock_timeout": "30000",
+        "idle_in_transaction_session_timeout": "300000",
+        "application_name": "holdfast",
+    }
+    return create_async_engine(
+        database_url,
+        pool_size=settings.pool_size,
+        pool_pre_ping=True,
+        connect_args={"server_settings": timeouts, "command_timeout": settings.statement_timeout_seconds},
+    )
+
+
+def make_sessions(engine: AsyncEngine) -> Sessions:
+    """Sessions that keep their objects readable after the commit."""
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def psycopg_url(database_url: str, *, schema: str | None = None) -> str:
+    """The same database by psycopg, for the synchronous tools (Alembic, MLflow)."""
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    query = {("sslmode" if key == "ssl" else key): value for key, value in url.query.items()}
+    if schema:
+        query["options"] = f"-csearch_path={schema}"
+    return url.set(query=query).render_as_string(hide_password=False)
+
+
+def alembic_config(database_url: str) -> AlembicConfig:
+    """Alembic's configuration for this database, without its ini file."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["database_url"] = psycopg_url(database_url)
+    return config
+
+
+def migrate(database_url: str, revision: str = "head") -> None:
+    """Bring the schema up to `revision`; concurrent callers take turns on an advisory lock."""
+    engine = create_engine(psycopg_url(database_url))
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+            connection.commit()
+            config = alembic_config(database_url)
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+    finally:
+        engine.dispose()
+
+
+def is_bad_value(error: DBAPIError) -> bool:
+    """Whether the database refused a value as such (SQLSTATE class 22), so that the caller is to blame."""
+    return str(getattr(error.orig, "sqlstate", "") or "").startswith("22")
+
+
+@asynccontextmanager
+async def advisory_lock(session: AsyncSession, space: int, key: int) -> AsyncIterator[None]:
+    """Hold a lock until the session's transaction ends; `space` tells kinds of lock apart."""
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(CAST(:space AS int), CAST(:key AS int))"),
+        {"space": space, "key": key % 2**31},
+    )
+    yield
+
+
+async def driver(connection: AsyncConnection) -> asyncpg.Connection:
+    """The asyncpg connection below, for COPY; a transaction must have begun, or COPY would commit by itself."""
+    raw = await connection.get_raw_connection()
+    bare = raw.driver_connection
+    if not isinstance(bare, asyncpg.Connection):
+        raise TypeError(f"expected a connection of {DRIVER}")
+    return bare
+
+
+async def copy_in(connection: AsyncConnection, rows: pa.Table, table: str, *, schema: str = "public") -> int:
+    """Append the rows of an Arrow table by COPY, columns by name; returns how many.
+
+    Inside the transaction that `connection` has begun. Nulls stay null and empty strings stay empty.
+    """
+    await connection.execute(text("SELECT 1"))
+    buffer = await asyncio.to_thread(_to_csv, rows)
+    status = await (await driver(connection)).copy_to_table(
+        table, schema_name=schema, source=buffer, columns=rows.column_names, format="csv"
+    )
+    return int(str(status).split()[-1])
+
+
+def _to_csv(rows: pa.Table) -> io.BytesIO:
+    sink = io.BytesIO()
+    options = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
+    pa_csv.write_csv(rows, sink, options)
+    sink.seek(0)
+    return sink
+
+
+async def copy_out(connection: AsyncConnection, query: str, *args: Any, schema: pa.Schema) -> pa.Table:
+    """The answer of a query (positional parameters `$1`, ...) as an Arrow table of the given schema, by COPY."""
+    sink = io.BytesIO()
+    await (await driver(connection)).copy_from_query(query, *args, output=sink, format="csv")
+    return await asyncio.to_thread(_from_csv, sink.getbuffer(), schema)
+
+
+def _from_csv(buffer: memoryview, schema: pa.Schema) -> pa.Table:
+    if not buffer.nbytes:
+        return schema.empty_table()
+    return pa_csv.read_csv(
+        pa.py_buffer(buffer),
+        read_options=pa_csv.ReadOptions(column_names=schema.names, use_threads=False),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=schema,
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def quote_name(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def select_list(names: Sequence[str]) -> str:
+    """Names as the list of a SELECT."""
+    return ", ".join(map(quote_name, names))
