@@ -1,0 +1,66 @@
+"""All FastAPI injection: services, caller, paging, version names."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Request
+
+from app.container import Services
+from app.schemas.common import Name, Text
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who calls, as far as is known."""
+
+    name: str
+
+
+def _caller(
+    actor: Annotated[
+        Text | None, Header(alias="X-Actor", max_length=100, description="Who calls; kept in jobs and the ledger.")
+    ] = None,
+) -> Actor:
+    return Actor(name=actor or "anonymous")
+
+
+@dataclass(frozen=True)
+class Paging:
+    """How much of a list, from where."""
+
+    limit: int
+    cursor: str | None
+
+
+def _paging(
+    limit: Annotated[int, Query(ge=1, le=1000, description="Rows a page.")] = 50,
+    cursor: Annotated[Text | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
+) -> Paging:
+    return Paging(limit=limit, cursor=cursor)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+Caller = Annotated[Actor, Depends(_caller)]
+PagingDep = Annotated[Paging, Depends(_paging)]
+
+VERSION_NUMBER = r"[1-9][0-9]{0,8}"
+Version = Annotated[
+    str, Path(pattern=rf"^{VERSION_NUMBER}$", description="A version, as a canonical decimal.", examples=["1"])
+]
+VersionName = Annotated[
+    str,
+    Path(
+        pattern=rf"^({VERSION_NUMBER}|champion|challenger|latest)$",
+        description="A version, or `champion`, `challenger`, `latest`.",
+        examples=["champion"],
+    ),
+]
+JobId = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,17}$", description="A job's id.", examples=["1"])]
+RunId = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,17}$", description="A scoring run's id.", examples=["1"])]
+DatasetName = Annotated[Name, Path(description="A dataset's name.")]
+DatasetQuery = Annotated[Name | None, Query(description="The dataset; may be left out while there is only one.")]

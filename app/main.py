@@ -1,0 +1,46 @@
+"""The web application: lifespan, routers, error handlers, docs."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from app.container import open_services, open_store
+from app.problems import BodyLimit, add_error_handlers
+from app.routers import health
+from app.settings import Settings
+from app.telemetry import RequestTelemetry, configure_logging
+
+DESCRIPTION = """
+The whole life of a churn model over REST: upload data, train, judge, promote, score every active account, monitor.
+
+Start with `POST /datasets`, `PUT /datasets/{name}/rows` and `POST /train`; long work answers 202 with a job,
+and `GET /jobs/{id}?wait=30` waits for it.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application on the given settings, by default those of the environment."""
+    settings = settings or Settings()
+    app: FastAPI = FastAPIOffline(
+        title="Holdfast", version="0.1.0", description=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False
+    )
+    app.state.settings = settings
+    add_error_handlers(app)
+    app.include_router(health.router)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestTelemetry)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    configure_logging(settings.log_level)
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(open_store(settings))
+        app.state.services = await stack.enter_async_context(open_services(settings, url))
+        logging.getLogger("holdfast").info("ready")
+        yield

@@ -1,0 +1,140 @@
+"""Every failure of the HTTP interface as problem+json: rendered here, once."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.db import UNREACHABLE, DBAPIError, is_bad_value
+from app.errors import FieldError, HoldfastError, InvalidRequest
+from app.telemetry import request_id
+
+_log = logging.getLogger("holdfast.errors")
+_HINTS = {
+    404: "See /docs for the paths there are.",
+    405: "See /docs for the methods of this path; the Allow header names them.",
+    413: "Send less at once; uploads of rows go to /datasets/{name}/rows.",
+}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make `app` answer every failure with a problem."""
+    app.add_exception_handler(HoldfastError, _expected)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    for kind in UNREACHABLE:
+        app.add_exception_handler(kind, _unreachable)
+    app.add_exception_handler(Exception, _bug)
+
+
+def _answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
+    body = problem | {"request_id": request_id.get()}
+    return JSONResponse(body, problem["status"], headers=headers, media_type="application/problem+json")
+
+
+def _plain(status: int, code: str, title: str, detail: str, hint: str = "") -> dict[str, Any]:
+    return {
+        "type": f"urn:holdfast:problem:{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "hint": hint,
+        "errors": [],
+    }
+
+
+async def _expected(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HoldfastError)  # noqa: S101 - tells the type checker what was registered
+    return _answer(error.to_problem())
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    fields = [FieldError(_pointer(item["loc"]), str(item["msg"])) for item in error.errors()]
+    first = fields[0] if fields else FieldError("", "invalid")
+    detail = f"{len(fields)} field(s) can't be accepted; the first: {first.pointer or 'the body'}: {first.detail}"
+    return _answer(InvalidRequest(detail, errors=fields[:100]).to_problem())
+
+
+def _pointer(location: tuple[str | int, ...]) -> str:
+    """A JSON pointer into the body, or where else the value came from: `query/limit`."""
+    place, *rest = location
+    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in rest]
+    escaped = "/".join(part.encode("utf-8", "replace").decode() for part in parts)
+    return f"/{escaped}" if place == "body" and parts else "" if place == "body" else f"{place}/{escaped}"
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    words = str(error.detail)
+    code = words.lower().replace(" ", "_").replace("'", "")
+    problem = _plain(error.status_code, code, words, f"{words}.", _HINTS.get(error.status_code, ""))
+    return _answer(problem, dict(error.headers) if error.headers else None)
+
+
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DBAPIError)  # noqa: S101
+    if is_bad_value(error):
+        return _answer(InvalidRequest("A value can't be stored: out of range or not valid text.").to_problem())
+    if error.connection_invalidated:
+        return await _unreachable(request, error)
+    return await _bug(request, error)
+
+
+async def _unreachable(request: Request, error: Exception) -> JSONResponse:
+    _log.error("database unreachable", extra={"error": type(error).__name__})
+    problem = _plain(503, "database_unreachable", "The database can't be reached", "The database does not answer.")
+    return _answer(problem | {"hint": "Try again in a few seconds."}, {"Retry-After": "5"})
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    _log.error("unexpected failure", exc_info=error)
+    problem = _plain(500, "internal_error", "Unexpected failure", "Something went wrong that should not have.")
+    return _answer(problem | {"hint": "Tell the operator the request_id; the log has the rest."})
+
+
+class BodyLimit:
+    """ASGI middleware: refuses NUL in the address, and bodies above a size; uploads of rows have their own limit."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the bytes as they come; a declared length above the limit is refused unread."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+            detail = "The address holds a NUL."
+            await _answer(InvalidRequest(detail).to_problem())(scope, receive, send)
+            return
+        if scope["path"].endswith("/rows"):
+            await self._app(scope, receive, send)
+            return
+        await self._limited(scope, receive, send)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False) and message["type"] == "http.request"
+            if len(body) > self._max_bytes:
+                words = f"The body is larger than {self._max_bytes} bytes."
+                problem = _plain(413, "body_too_large", "Body too large", words, _HINTS[413])
+                await _answer(problem, {"Connection": "close"})(scope, receive, send)
+                return
+        whole: Message = {"type": "http.request", "body": bytes(body), "more_body": False}
+        pending = [whole]
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await receive()
+
+        await self._app(scope, replay, send)
