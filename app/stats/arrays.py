@@ -1,0 +1,59 @@
+"""Array types, estimates with intervals, and sums by cluster, which all statistics here share."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Clusters = npt.NDArray[Any]
+
+
+class Interval(NamedTuple):
+    """The two ends of a confidence interval, both inside it."""
+
+    low: float
+    high: float
+
+
+def normal_quantile(confidence: float) -> float:
+    """The z that holds `confidence` (0..1) of a standard normal between -z and z; 1.96 for .95."""
+    return float(norm.ppf(0.5 + confidence / 2))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its standard error; both NaN where the data can't tell."""
+
+    value: float
+    se: float
+
+    def interval(self, confidence: float = 0.95) -> Interval:
+        """The normal interval `value -/+ z se`; a single point where the standard error is 0."""
+        half = normal_quantile(confidence) * self.se
+        return Interval(self.value - half, self.value + half)
+
+
+def cluster_codes(clusters: Clusters | None, n: int) -> Ints:
+    """Number the clusters 0, 1, ...: shape (n,); without clusters each row is its own.
+
+    Raises
+    ------
+    ValueError
+        Where `clusters` has not one entry per row.
+    """
+    if clusters is None:
+        return np.arange(n, dtype=np.int64)
+    if clusters.shape != (n,):
+        raise ValueError(f"{n} rows need {n} clusters, not an array of shape {clusters.shape}")
+    return np.unique(clusters, return_inverse=True)[1].astype(np.int64)
+
+
+def cluster_sums(values: Floats, codes: Ints) -> Floats:
+    """Sum `values` of shape (m, n) over the rows of each cluster: shape (m, number of clusters)."""
+    n_clusters = int(codes.max()) + 1 if codes.size else 0
+    return np.stack([np.bincount(codes, weights=row, minlength=n_clusters) for row in values])

@@ -1,0 +1,181 @@
+"""Whether probabilities mean what they say: recalibration line, mean error, Brier score, log-loss, reliability."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit
+
+from app.stats.arrays import Clusters, Estimate, Floats, Interval, cluster_codes, cluster_sums
+from app.stats.proportions import wilson
+
+_SMALLEST = 1e-15  # keeps logit and log finite at probabilities of 0 and 1
+
+
+@dataclass(frozen=True)
+class CalibrationLine:
+    """logit P(churn) = intercept + slope logit(p): slope 1 and intercept 0 where p is calibrated.
+
+    A slope below 1 means p is too extreme, above 1 too timid. All NaN where no line can be fitted: one class only,
+    p constant, or classes that p parts perfectly.
+    """
+
+    slope: float
+    intercept: float
+    slope_se: float
+    intercept_se: float
+
+    def slope_interval(self, confidence: float = 0.95) -> Interval:
+        """Normal interval of the slope."""
+        return Estimate(self.slope, self.slope_se).interval(confidence)
+
+    def intercept_interval(self, confidence: float = 0.95) -> Interval:
+        """Normal interval of the intercept."""
+        return Estimate(self.intercept, self.intercept_se).interval(confidence)
+
+
+_NO_LINE = CalibrationLine(float("nan"), float("nan"), float("nan"), float("nan"))
+
+
+def calibration_line(y: Floats, p: Floats, clusters: Clusters | None = None) -> CalibrationLine:
+    """Logistic recalibration of logit(p) on `y`, by Newton's method.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed.
+    p : ndarray of shape (n,)
+        Probabilities, 0..1; 0 and 1 are moved inside by 1e-15.
+    clusters : ndarray of shape (n,) or None
+        With clusters the errors are the sandwich over accounts, times G/(G-1) (n-1)/(n-2); else the information's.
+
+    References
+    ----------
+    Cox (1958), Biometrika 45, 562-565. Liang, Zeger (1986), Biometrika 73, 13-22.
+    """
+    X = np.column_stack([np.ones(p.size), logit(np.clip(p, _SMALLEST, 1 - _SMALLEST))])
+    if not _has_maximum(y, X[:, 1]):
+        return _NO_LINE
+    beta = _maximise(X, y)
+    covariance = _line_covariance(X, y, beta, clusters)
+    intercept_se, slope_se = np.sqrt(np.diag(covariance))
+    return CalibrationLine(float(beta[1]), float(beta[0]), float(slope_se), float(intercept_se))
+
+
+def _has_maximum(y: Floats, margin: Floats) -> bool:
+    """The likelihood has a maximum where the classes overlap; that also asks for both classes and varying p."""
+    churned, stayed = margin[y == 1], margin[y == 0]
+    if not churned.size or not stayed.size:
+        return False
+    return bool(churned.min() < stayed.max() and stayed.min() < churned.max())
+
+
+def _log_likelihood(X: Floats, y: Floats, beta: Floats) -> float:
+    margin = X @ beta
+    return float(y @ margin - np.logaddexp(0, margin).sum())
+
+
+def _information(X: Floats, beta: Floats) -> Floats:
+    fitted = expit(X @ beta)
+    information: Floats = (X * (fitted * (1 - fitted))[:, np.newaxis]).T @ X
+    return information
+
+
+def _maximise(X: Floats, y: Floats) -> Floats:
+    """Newton steps from the identity line, halved while they overshoot."""
+    beta: Floats = np.array([0.0, 1.0])
+    for _ in range(100):
+        step = np.asarray(np.linalg.solve(_information(X, beta), X.T @ (y - expit(X @ beta))), dtype=np.float64)
+        before = _log_likelihood(X, y, beta)
+        while _log_likelihood(X, y, beta + step) < before - 1e-9 * abs(before) and np.abs(step).max() > 1e-10:
+            step = step / 2
+        beta = beta + step
+        if np.abs(step).max() < 1e-10:
+            break
+    return beta
+
+
+def _line_covariance(X: Floats, y: Floats, beta: Floats, clusters: Clusters | None) -> Floats:
+    bread = np.asarray(np.linalg.inv(_information(X, beta)), dtype=np.float64)
+    if clusters is None:
+        return bread
+    scores = cluster_sums((X * (y - expit(X @ beta))[:, np.newaxis]).T, cluster_codes(clusters, y.size))
+    n_clusters, n = scores.shape[1], y.size
+    if n_clusters < 2 or n < 3:
+        return np.full((2, 2), np.nan)
+    factor = n_clusters / (n_clusters - 1) * (n - 1) / (n - 2)
+    sandwich: Floats = factor * bread @ (scores @ scores.T) @ bread
+    return sandwich
+
+
+def mean_error(y: Floats, p: Floats, clusters: Clusters | None = None) -> Estimate:
+    """Mean predicted probability minus the churn rate, in -1..1, with its clustered standard error.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed.
+    p : ndarray of shape (n,)
+        Probabilities, 0..1.
+    clusters : ndarray of shape (n,) or None
+        Rows of one account carry the same value.
+
+    Returns
+    -------
+    Estimate
+        NaN without rows; standard error NaN with fewer than two accounts.
+    """
+    if not y.size:
+        return Estimate(float("nan"), float("nan"))
+    error = float((p - y).mean())
+    sums = cluster_sums((p - y - error)[np.newaxis], cluster_codes(clusters, y.size))[0]
+    if sums.size < 2:
+        return Estimate(error, float("nan"))
+    return Estimate(error, float(np.sqrt(sums @ sums * sums.size / (sums.size - 1)) / y.size))
+
+
+def brier(y: Floats, p: Floats) -> float:
+    """Mean squared distance of probability and outcome, 0..1, smaller is better; NaN without rows."""
+    return float(np.mean((p - y) ** 2)) if y.size else float("nan")
+
+
+def log_loss(y: Floats, p: Floats) -> float:
+    """Mean negative log-likelihood in nats, smaller is better; p of 0 and 1 are moved inside by 1e-15."""
+    if not y.size:
+        return float("nan")
+    inside = np.clip(p, _SMALLEST, 1 - _SMALLEST)
+    return float(-np.mean(y * np.log(inside) + (1 - y) * np.log1p(-inside)))
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Accounts with alike probabilities: what was said, and what happened with its Wilson interval."""
+
+    n: int
+    mean_predicted: float
+    churn_rate: float
+    interval: Interval
+
+
+def reliability(y: Floats, p: Floats, n_bins: int = 10, confidence: float = 0.95) -> tuple[ReliabilityBin, ...]:
+    """Predicted against observed churn in about equally filled bins of p, lowest first; equal p stay together.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed.
+    p : ndarray of shape (n,)
+        Probabilities, 0..1.
+    n_bins : int
+        At most so many bins; fewer where ties make some of them empty.
+    confidence : float
+        0..1.
+    """
+    if not y.size:
+        return ()
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, n_bins + 1)[1:-1], method="inverted_cdf"))
+    bins = np.searchsorted(edges, p, side="left")
+    return tuple(_reliability_bin(y[bins == b], p[bins == b], confidence) for b in np.unique(bins))
+
+
+def _reliability_bin(y: Floats, p: Floats, confidence: float) -> ReliabilityBin:
+    return ReliabilityBin(y.size, float(p.mean()), float(y.mean()), wilson(float(y.sum()), y.size, confidence))
