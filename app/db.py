@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 from app.settings import DRIVER, Settings
 
 Sessions = async_sessionmaker[AsyncSession]
+DatabaseError = DBAPIError
 UNREACHABLE = (InterfaceError, OperationalError, ConnectionError, asyncpg.CannotConnectNowError)
 MIGRATION_LOCK = 0x686F6C64  # any constant of ours: two services migrating at once take turns
 MIGRATIONS = Path(__file__).parent.parent / "migrations"

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.db import UNREACHABLE, DBAPIError, is_bad_value
+from app.db import UNREACHABLE, DatabaseError, is_bad_value
 from app.errors import FieldError, HoldfastError, InvalidRequest
 from app.telemetry import request_id
 
@@ -26,7 +26,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HoldfastError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(DatabaseError, _database)
     for kind in UNREACHABLE:
         app.add_exception_handler(kind, _unreachable)
     app.add_exception_handler(Exception, _bug)
@@ -79,7 +79,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DBAPIError)  # noqa: S101
+    assert isinstance(error, DatabaseError)  # noqa: S101
     if is_bad_value(error):
         return _answer(InvalidRequest("A value can't be stored: out of range or not valid text.").to_problem())
     if error.connection_invalidated:
