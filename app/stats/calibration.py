@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from app.stats.arrays import Clusters, Estimate, Floats, Interval, cluster_codes, cluster_sums
+from app.stats.binning import quantile_edges
 from app.stats.proportions import wilson
 
 _SMALLEST = 1e-15  # keeps logit and log finite at probabilities of 0 and 1
@@ -172,8 +173,7 @@ def reliability(y: Floats, p: Floats, n_bins: int = 10, confidence: float = 0.95
     """
     if not y.size:
         return ()
-    edges = np.unique(np.quantile(p, np.linspace(0, 1, n_bins + 1)[1:-1], method="inverted_cdf"))
-    bins = np.searchsorted(edges, p, side="left")
+    bins = np.searchsorted(quantile_edges(p, n_bins), p, side="left")
     return tuple(_reliability_bin(y[bins == b], p[bins == b], confidence) for b in np.unique(bins))
 
 
