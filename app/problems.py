@@ -29,7 +29,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(DatabaseError, _database)
     for kind in UNREACHABLE:
         app.add_exception_handler(kind, _unreachable)
-    app.add_exception_handler(Exception, _bug)
+    app.add_middleware(LastResort)
 
 
 def _answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
@@ -56,10 +56,16 @@ async def _expected(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    fields = [FieldError(_pointer(item["loc"]), str(item["msg"])) for item in error.errors()]
+    fields = [_field_error(item) for item in error.errors()]
     first = fields[0] if fields else FieldError("", "invalid")
     detail = f"{len(fields)} field(s) can't be accepted; the first: {first.pointer or 'the body'}: {first.detail}"
     return _answer(InvalidRequest(detail, errors=fields[:100]).to_problem())
+
+
+def _field_error(item: dict[str, Any]) -> FieldError:
+    if item["type"] == "json_invalid":
+        return FieldError("", f"not valid JSON at character {item['loc'][-1]}")
+    return FieldError(_pointer(item["loc"]), str(item["msg"]))
 
 
 def _pointer(location: tuple[str | int, ...]) -> str:
@@ -84,7 +90,7 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
         return _answer(InvalidRequest("A value can't be stored: out of range or not valid text.").to_problem())
     if error.connection_invalidated:
         return await _unreachable(request, error)
-    return await _bug(request, error)
+    return _bug(error)
 
 
 async def _unreachable(request: Request, error: Exception) -> JSONResponse:
@@ -93,10 +99,39 @@ async def _unreachable(request: Request, error: Exception) -> JSONResponse:
     return _answer(problem | {"hint": "Try again in a few seconds."}, {"Retry-After": "5"})
 
 
-async def _bug(request: Request, error: Exception) -> JSONResponse:
+def _bug(error: Exception) -> JSONResponse:
     _log.error("unexpected failure", exc_info=error)
     problem = _plain(500, "internal_error", "Unexpected failure", "Something went wrong that should not have.")
     return _answer(problem | {"hint": "Tell the operator the request_id; the log has the rest."})
+
+
+class LastResort:
+    """ASGI middleware: what nobody expected is logged once and answered without telling of itself.
+
+    Starlette's own handler of bare exceptions sits outside of all middleware, where the request has lost its id.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 500 where the answer has not begun; else let the server cut the connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = False
+
+        async def watch(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            if began:
+                raise
+            await _bug(error)(scope, receive, send)
 
 
 class BodyLimit:

@@ -1,0 +1,99 @@
+"""Every failure is problem+json, over real requests."""
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.errors import Conflict
+from app.problems import BodyLimit, add_error_handlers
+from app.schemas.common import BodyIn
+from app.telemetry import RequestTelemetry
+
+
+class EchoIn(BodyIn):
+    name: str
+    share: float
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    app = FastAPI(redirect_slashes=False)
+    add_error_handlers(app)
+    app.add_middleware(BodyLimit, max_bytes=1000)
+    app.add_middleware(RequestTelemetry)
+
+    @app.post("/echo")
+    async def echo(body: EchoIn) -> EchoIn:
+        return body
+
+    @app.get("/conflict")
+    async def conflict() -> None:
+        raise Conflict("Taken.", hint="Take another.", holder=7)
+
+    @app.get("/bug")
+    async def bug() -> None:
+        raise ZeroDivisionError("secret")
+
+    return app
+
+
+@pytest.fixture
+def http(app: FastAPI) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+
+async def test_an_expected_failure_carries_its_facts(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/conflict", headers={"X-Request-ID": "abc"})
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["hint"], body["holder"]) == (409, "conflict", "Take another.", 7)
+    assert body["request_id"] == answer.headers["x-request-id"] == "abc"
+
+
+async def test_a_bug_tells_nothing_of_itself(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/bug")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "secret" not in answer.text
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("content", "pointer"),
+    [
+        (b'{"name": "a", "share": NaN}', ""),
+        (b'{"name": "a\\u0000", "share": 1}', ""),
+        (b'{"name": "\\ud800", "share": 1}', ""),
+        (b'{"name": "a", "share": 1, "more": 2}', "/more"),
+        (b'{"name": "a"}', "/share"),
+        (b'{"name"', ""),
+        (b"\xff\xfe", ""),
+        (b"[" * 900, ""),
+    ],
+)
+async def test_a_bad_body_is_a_422_that_points(http: httpx.AsyncClient, content: bytes, pointer: str) -> None:
+    answer = await http.post("/echo", content=content, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    if answer.status_code == 422:
+        assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_a_large_body_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/echo", content=b"x" * 2000)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/none", 404), ("PUT", "/echo", 405), ("GET", "/%00", 422), ("GET", "/conflict?a=%00", 422)],
+)
+async def test_routes_that_are_not_there(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+    answer = await http.request(method, path)
+    assert answer.status_code == status
+    assert answer.json()["status"] == status
+
+
+async def test_a_wild_request_id_is_replaced(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/none", headers={"X-Request-ID": "a b\tc"})
+    assert answer.headers["x-request-id"] != "a b\tc"

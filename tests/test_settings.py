@@ -1,0 +1,27 @@
+"""Where settings come from, and what stops the start."""
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import Settings
+
+
+def test_plain_postgresql_urls_get_our_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@db/churn")
+    assert Settings().database_url == "postgresql+asyncpg://u:p@db/churn"
+
+
+def test_another_database_is_refused() -> None:
+    with pytest.raises(ValidationError, match="PostgreSQL URL"):
+        Settings(database_url="sqlite:///x.db")
+
+
+def test_a_config_field_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_EVALUATION__MIN_AUC", "0.75")
+    assert Settings().evaluation == {"min_auc": "0.75"}
+
+
+def test_a_wrong_config_field_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_EVALUATION__MIN_AUK", "0.75")
+    with pytest.raises(ValidationError, match="min_auk"):
+        Settings()
