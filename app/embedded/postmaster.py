@@ -179,7 +179,7 @@ def _spawn(place: Place, binaries: Binaries, server_lock: int) -> tuple[int, psu
     if place.log.exists() and place.log.stat().st_size > MAX_LOG_BYTES:
         place.log.replace(place.log.with_suffix(".log.1"))
     configuration = write_configuration(place)
-    command: list[str | Path] = [binaries.postgres, "-D", place.data, f"--config-file={configuration}"]
+    command = [str(binaries.postgres), "-D", str(place.data), f"--config-file={configuration}"]
     with place.log.open("ab") as log:
         # The shell ends at once, so that no process of ours has to wait for the server when it has ended.
         shell = ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *command]
