@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from app.db import make_engine, make_sessions, migrate
+from app.db import Engine, make_engine, make_sessions, migrate
 from app.services.health import Health
 from app.settings import Settings
 
@@ -14,7 +12,7 @@ from app.settings import Settings
 class Services:
     """The services on one database."""
 
-    def __init__(self, settings: Settings, database_url: str, engine: AsyncEngine) -> None:
+    def __init__(self, settings: Settings, database_url: str, engine: Engine) -> None:
         self.settings = settings
         self.database_url = database_url
         self.engine = engine

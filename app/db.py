@@ -2,8 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.settings import DRIVER, Settings
 
+Engine = AsyncEngine
 Sessions = async_sessionmaker[AsyncSession]
 DatabaseError = DBAPIError
 UNREACHABLE = (InterfaceError, OperationalError, ConnectionError, asyncpg.CannotConnectNowError)
@@ -67,14 +68,21 @@ def alembic_config(database_url: str) -> AlembicConfig:
 
 def migrate(database_url: str, revision: str = "head") -> None:
     """Bring the schema up to `revision`; concurrent callers take turns on an advisory lock."""
+    with hold_lock(database_url, MIGRATION_LOCK) as connection:
+        config = alembic_config(database_url)
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+@contextmanager
+def hold_lock(database_url: str, key: int) -> Iterator[Connection]:
+    """Hold a lock across slow work, in no transaction, for synchronous callers; a killed holder lets go of it."""
     engine = create_engine(psycopg_url(database_url))
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+            connection.execute(text("SELECT pg_advisory_lock(CAST(:key AS bigint))"), {"key": key})
             connection.commit()
-            config = alembic_config(database_url)
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            yield connection
     finally:
         engine.dispose()
 
