@@ -68,3 +68,66 @@ class ConfigurationError(HoldfastError):
     """The service itself is set up in a way that can't work."""
 
     status, code, title = 500, "configuration", "The service is not set up rightly"
+
+
+class NothingRegistered(HoldfastError):
+    """A dataset has no version yet."""
+
+    status, code, title = 404, "nothing_registered", "Nothing is registered yet"
+    hint = 'Train with POST /train {"register": true}, or register a finished training with POST /models.'
+
+
+class NothingInProduction(HoldfastError):
+    """A dataset has no version in the stage asked for."""
+
+    status, code, title = 404, "nothing_in_production", "Nothing is in production yet"
+    hint = "Evaluate a version with POST /models/{version}/evaluate, then POST /models/{version}/promote."
+
+
+class StaleHead(HoldfastError):
+    """The ledger has moved on since the caller looked."""
+
+    status, code, title = 412, "stale_head", "The ledger has moved on"
+    hint = "Read GET /promotions/head again, look at what was promoted, and send its ETag as If-Match."
+
+
+class NotEvaluated(HoldfastError):
+    """Production needs a verdict of the gate, and there is none that counts."""
+
+    status, code, title = 409, "not_evaluated", "The gate has not judged this version"
+
+
+class StaleEvaluation(HoldfastError):
+    """The newest verdict was given in a state of things that is past."""
+
+    status, code, title = 409, "stale_evaluation", "The newest evaluation no longer holds"
+
+
+class GateNotPassed(HoldfastError):
+    """The gate does not recommend the version."""
+
+    status, code, title = 409, "gate_not_passed", "The gate does not recommend this version"
+    hint = "Mend what failed and train again, or send force with a reason; a forced promotion is marked in the ledger."
+
+
+class BundleRefused(HoldfastError):
+    """The bytes of a bundle are not what they should be."""
+
+    status, code, title = 500, "bundle_refused", "A bundle does not match its version"
+    hint = (
+        "Restore the row of `bundles` from a back-up, or roll back to another version with POST /promotions/rollback."
+    )
+
+
+class MlflowUnavailable(HoldfastError):
+    """MLflow is not installed, or its store does not work."""
+
+    status, code, title = 503, "mlflow_unavailable", "MLflow can't be used"
+    hint = "Install what the lock names (`make install`), then send the request again."
+
+
+class ShapFailed(HoldfastError):
+    """The explanations of a training could not be computed."""
+
+    status, code, title = 500, "shap_failed", "SHAP values could not be computed"
+    hint = 'Train without explanations: `--no-shap` on the command line, `"training": {"shap": false}` over HTTP.'
