@@ -46,7 +46,7 @@ class FeatureDrift:
     state : DriftState
     psi : bias-corrected index in nats; about 0 without drift, may be negative
     p_value, q_value : 0..1, the second under Benjamini-Hochberg over the features (of the score: its p value)
-    smallest_detectable_psi : the true index that samples of these sizes find significant 4 times in 5
+    smallest_detectable_psi : the true index that samples of these sizes find 4 times in 5; None with one bin
     n_bins : bins compared, after rare ones were merged
     missing_before, missing_after : share of missing values, 0..1
     unseen : share of accounts with a level that no reference row had, 0..1; 0 for numbers
@@ -57,7 +57,7 @@ class FeatureDrift:
     psi: float
     p_value: float
     q_value: float
-    smallest_detectable_psi: float
+    smallest_detectable_psi: float | None
     n_bins: int
     missing_before: float
     missing_after: float
@@ -112,11 +112,11 @@ def check_drift(profile: Profile, counts: Counts, config: MonitoringConfig) -> D
     indices = [_index(feature, counts.features[feature.name]) for feature in profile.features]
     q_values = benjamini_hochberg(np.array([index.p_value for index in indices]))
     features = tuple(
-        _drift(feature, counts.features[feature.name], index, float(q), counts.n_rows, config)
+        _drift(feature, counts.features[feature.name], index, q=float(q), config=config)
         for feature, index, q in zip(profile.features, indices, q_values, strict=True)
     )
     index = _index(profile.scores, counts.scores)
-    score = _drift(profile.scores, counts.scores, index, index.p_value, counts.n_rows, config)
+    score = _drift(profile.scores, counts.scores, index, q=index.p_value, config=config)
     status = worst(_health(part.state) for part in (*features, score))
     actions = _actions(features, score, counts.n_rows, config)
     return DriftReport(features, score, status, profile.n_rows, counts.n_rows, actions)
@@ -142,16 +142,12 @@ def _index(feature: FeatureProfile, current: Ints) -> Psi:
     reference = np.array(feature.counts, dtype=np.int64)
     if feature.kind is not FeatureKind.NUMERIC:
         return psi(*merge_levels(reference, current))
-    inner, now = merge_neighbours(reference[:-1], current[:-1]) if len(feature.counts) > 2 else (reference, current)
-    if len(feature.counts) > 2:
-        inner, now = np.append(inner, reference[-1]), np.append(now, current[-1])
-    return psi(*merge_levels(inner, now))
+    known, known_now = merge_neighbours(reference[:-1], current[:-1])
+    return psi(*merge_levels(np.append(known, reference[-1]), np.append(known_now, current[-1])))
 
 
-def _drift(
-    feature: FeatureProfile, current: Ints, index: Psi, q: float, n_current: int, config: MonitoringConfig
-) -> FeatureDrift:
-    n_reference = sum(feature.counts)
+def _drift(feature: FeatureProfile, current: Ints, index: Psi, *, q: float, config: MonitoringConfig) -> FeatureDrift:
+    n_reference, n_current = sum(feature.counts), int(current.sum())
     has_other = feature.kind is not FeatureKind.NUMERIC and feature.counts[-2] == 0
     return FeatureDrift(
         name=feature.name,
@@ -159,7 +155,7 @@ def _drift(
         psi=index.corrected,
         p_value=index.p_value,
         q_value=q,
-        smallest_detectable_psi=index.smallest_detectable(),
+        smallest_detectable_psi=index.smallest_detectable() if index.n_bins > 1 else None,
         n_bins=index.n_bins,
         missing_before=feature.counts[-1] / n_reference,
         missing_after=float(current[-1] / n_current),
@@ -223,6 +219,7 @@ def _score_actions(score: FeatureDrift) -> list[str]:
         ]
     if score.state is DriftState.WARNING:
         return [
-            f"{SCORE_NAME} drifted (warning, PSI {score.psi:.2f}): evaluate the champion on the newest matured outcomes."
+            f"{SCORE_NAME} drifted (warning, PSI {score.psi:.2f}): evaluate the champion on the newest matured "
+            f"outcomes."
         ]
     return []

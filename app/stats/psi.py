@@ -20,7 +20,7 @@ class Psi:
     noise : float
         1/n + 1/m, the unit of its sampling: value / noise is chi-squared with n_bins - 1 degrees where nothing drifted.
     n_bins : int
-        Bins compared; with fewer than two there is nothing to tell and every figure is 0, every p value 1.
+        Bins compared; with fewer than two there is nothing to tell: the p value is 1, no index would be found.
     """
 
     value: float
@@ -44,17 +44,26 @@ class Psi:
     def smallest_detectable(self, *, alpha: float = 0.05, power: float = 0.8) -> float:
         """The smallest true index that samples of these sizes would find significant with chance `power`."""
         if self.n_bins < 2:
-            return 0.0
+            return float("inf")
         freedom = self.n_bins - 1
         return self.noise * _noncentrality(float(chi2.isf(alpha, freedom)), freedom, power)
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """The true indices that leave the observed one in the middle `confidence` of a non-central chi-squared."""
+        """The true indices that leave the observed one in the middle `confidence` of a non-central chi-squared.
+
+        For the upper end a value under the median of the null counts as that median: two samples that are alike by
+        luck don't make the interval a point.
+
+        References
+        ----------
+        Cowan, Cranmer, Gross, Vitells (2011), Power-constrained limits, arXiv:1105.3166.
+        """
         if self.n_bins < 2:
             return Interval(0.0, 0.0)
         tail, seen, freedom = 0.5 - confidence / 2, self.value / self.noise, self.n_bins - 1
-        ends = (_noncentrality(seen, freedom, tail), _noncentrality(seen, freedom, 1 - tail))
-        return Interval(self.noise * ends[0], self.noise * ends[1])
+        low = _noncentrality(seen, freedom, tail)
+        high = _noncentrality(max(seen, float(chi2.median(freedom))), freedom, 1 - tail)
+        return Interval(self.noise * low, self.noise * high)
 
 
 def _noncentrality(seen: float, freedom: int, upper_share: float) -> float:
@@ -103,7 +112,7 @@ def psi(reference_counts: Ints, current_counts: Ints) -> Psi:
 def _expected(reference: Ints, current: Ints) -> Floats:
     """Rows expected in each bin of the smaller sample, were both from one population."""
     n, m = reference.sum(), current.sum()
-    expected: Floats = (reference + current) * (min(n, m) / (n + m))
+    expected: Floats = (reference + current) * (min(n, m) / max(n + m, 1))
     return expected
 
 

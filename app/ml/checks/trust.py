@@ -1,0 +1,221 @@
+"""Can the model's numbers be trusted: calibration, distribution of its scores, stability of its features."""
+
+from math import isfinite
+from typing import Any
+
+from app.ml.checks.rules import failing_confidence, sizes, span, verdict_at_least, worst_verdict
+from app.ml.frame import Floats
+from app.ml.judgement import Check, Evidence, Verdict
+from app.schemas.config import EvaluationConfig
+from app.stats.arrays import Estimate, Interval
+from app.stats.binning import bin_counts, quantile_edges
+from app.stats.calibration import CalibrationLine, calibration_line, mean_error
+from app.stats.psi import Psi, merge_neighbours, psi
+from app.stats.ranks import rank_agreement
+
+
+def verdict_inside(measured: Estimate, low: float, high: float, config: EvaluationConfig) -> Verdict:
+    """Pass where the interval lies inside low..high, fail where the failing interval lies wholly outside."""
+    passing, failing = measured.interval(config.confidence), measured.interval(failing_confidence(config))
+    if passing.low >= low and passing.high <= high:
+        return Verdict.PASS
+    return Verdict.FAIL if failing.high < low or failing.low > high else Verdict.INSUFFICIENT
+
+
+# ---- calibration ---------------------------------------------------------------------------------------------------
+
+
+def check_calibration(evidence: Evidence, config: EvaluationConfig) -> Check:
+    """Slope of the recalibration line inside its limits, and mean probability near the churn rate.
+
+    The mean passes within `max_calibration_mean_error`, or within its own interval where that is wider; it fails where
+    its failing interval lies wholly beyond `max_calibration_mean_error`.
+    """
+    line = calibration_line(evidence.y, evidence.p_model, evidence.accounts)
+    error = mean_error(evidence.y, evidence.p_model, evidence.accounts)
+    slope, limits = Estimate(line.slope, line.slope_se), (config.min_calibration_slope, config.max_calibration_slope)
+    slope_verdict, mean_verdict = verdict_inside(slope, *limits, config), _mean_verdict(error, config)
+    return Check(
+        name="calibration",
+        estimate=line.slope,
+        interval=slope.interval(config.confidence),
+        confidence=config.confidence,
+        threshold=limits,
+        verdict=worst_verdict(slope_verdict, mean_verdict),
+        sentence=_calibration_sentence(slope, slope_verdict, error, mean_verdict, config),
+        right_side=limits[0] <= line.slope <= limits[1] and mean_verdict is Verdict.PASS,
+        details={
+            "slope": {"estimate": line.slope, "se": line.slope_se, "verdict": slope_verdict},
+            "intercept": _intercept(line, config),
+            "mean": _mean_details(evidence, error, mean_verdict, config),
+            **sizes(evidence.y),
+        },
+    )
+
+
+def _mean_verdict(error: Estimate, config: EvaluationConfig) -> Verdict:
+    limit, half_width = config.max_calibration_mean_error, error.interval(config.confidence).high - error.value
+    if abs(error.value) <= max(limit, half_width):
+        return Verdict.PASS
+    failing = error.interval(failing_confidence(config))
+    return Verdict.FAIL if failing.high < -limit or failing.low > limit else Verdict.INSUFFICIENT
+
+
+def _intercept(line: CalibrationLine, config: EvaluationConfig) -> dict[str, Any]:
+    return {"estimate": line.intercept, "interval": line.intercept_interval(config.confidence)}
+
+
+def _mean_details(evidence: Evidence, error: Estimate, verdict: Verdict, config: EvaluationConfig) -> dict[str, Any]:
+    known = bool(evidence.y.size)
+    return {
+        "estimate": error.value,
+        "interval": error.interval(config.confidence),
+        "threshold": config.max_calibration_mean_error,
+        "verdict": verdict,
+        "mean_predicted": float(evidence.p_model.mean()) if known else None,
+        "churn_rate": float(evidence.y.mean()) if known else None,
+    }
+
+
+_JUDGED = {
+    Verdict.PASS: "is within",
+    Verdict.FAIL: "is outside",
+    Verdict.INSUFFICIENT: "is not shown to be within",
+}
+
+
+def _calibration_sentence(
+    slope: Estimate, slope_verdict: Verdict, error: Estimate, mean_verdict: Verdict, config: EvaluationConfig
+) -> str:
+    if not isfinite(slope.value):
+        return "No calibration line can be fitted: one class only, constant scores, or classes that don't overlap."
+    return (
+        f"Calibration slope {slope.value:.2f}{span(slope.interval(config.confidence), config.confidence)} "
+        f"{_JUDGED[slope_verdict]} {config.min_calibration_slope:.2f} to {config.max_calibration_slope:.2f}; the mean "
+        f"probability is {error.value * 100:+.1f} points off the churn rate, "
+        f"which {_JUDGED[mean_verdict]} {_limit(error, config)}."
+    )
+
+
+def _limit(error: Estimate, config: EvaluationConfig) -> str:
+    limit, half_width = config.max_calibration_mean_error, error.interval(config.confidence).high - error.value
+    return "its own error" if half_width > limit else f"{limit * 100:g} points"
+
+
+# ---- distribution --------------------------------------------------------------------------------------------------
+
+
+def check_distribution(evidence: Evidence, config: EvaluationConfig) -> Check:
+    """PSI of the scores of the active accounts against the model's own out-of-fold scores stays under its limit.
+
+    The shift against production's scores of the same accounts is reported without a verdict: a better model spreads
+    its scores wider, and should.
+    """
+    if not evidence.active_scores.size or not evidence.reference_scores.size:
+        return _nothing_active(config)
+    index = score_psi(evidence.reference_scores, evidence.active_scores)
+    interval, limit = index.interval(config.confidence), config.max_score_psi
+    verdict = _psi_verdict(index, limit, config)
+    return Check(
+        name="distribution",
+        estimate=max(index.corrected, 0.0),
+        interval=interval,
+        confidence=config.confidence,
+        threshold=limit,
+        verdict=verdict,
+        sentence=_distribution_sentence(index, interval, verdict, config),
+        right_side=index.n_bins > 1 and index.corrected < limit,
+        details={
+            "n_reference": evidence.reference_scores.size,
+            "n_active": evidence.active_scores.size,
+            "n_bins": index.n_bins,
+            "against_production": _shift_from_production(evidence),
+        },
+    )
+
+
+def score_psi(reference: Floats, current: Floats) -> Psi:
+    """PSI of two samples of scores over about ten quantile bins of the first, sparse ones merged."""
+    edges = quantile_edges(reference)
+    return psi(*merge_neighbours(bin_counts(reference, edges), bin_counts(current, edges)))
+
+
+def _psi_verdict(index: Psi, limit: float, config: EvaluationConfig) -> Verdict:
+    if index.n_bins < 2:
+        return Verdict.INSUFFICIENT
+    if index.interval(config.confidence).high < limit:
+        return Verdict.PASS
+    return Verdict.FAIL if index.interval(failing_confidence(config)).low > limit else Verdict.INSUFFICIENT
+
+
+def _shift_from_production(evidence: Evidence) -> dict[str, Any] | None:
+    production = evidence.production
+    if production is None or production.active_scores is None or not production.active_scores.size:
+        return None
+    index = score_psi(production.active_scores, evidence.active_scores)
+    return {"version": production.version, "psi": index.corrected, "n_bins": index.n_bins}
+
+
+def _nothing_active(config: EvaluationConfig) -> Check:
+    return Check(
+        name="distribution",
+        estimate=None,
+        interval=None,
+        confidence=config.confidence,
+        threshold=config.max_score_psi,
+        verdict=Verdict.NOT_APPLICABLE,
+        sentence="There is no active account to score, so there is no distribution to compare.",
+        right_side=True,
+    )
+
+
+def _distribution_sentence(index: Psi, interval: Interval, verdict: Verdict, config: EvaluationConfig) -> str:
+    if index.n_bins < 2:
+        return "Too few accounts to compare the distribution of scores, or all scores are equal."
+    told = (
+        f"Scores of the active accounts against those at training: "
+        f"PSI {max(index.corrected, 0.0):.3f}{span(interval, config.confidence)}"
+    )
+    ruling = {Verdict.PASS: "under", Verdict.FAIL: "over"}.get(verdict, "not told from")
+    return f"{told}, {ruling} {config.max_score_psi:.2f}."
+
+
+# ---- stability -----------------------------------------------------------------------------------------------------
+
+
+def check_stability(evidence: Evidence, config: EvaluationConfig) -> Check:
+    """The folds rank the leading features alike: mean pairwise Spearman correlation over the union of their tops."""
+    n_folds, n_features = evidence.fold_importances.shape
+    if n_folds < 2 or n_features < 2:
+        return _nothing_to_rank(n_features, config)
+    found = rank_agreement(evidence.fold_importances, config.n_top_features)
+    interval, verdict = found.interval(config.confidence), verdict_at_least(found, config.min_rank_agreement, config)
+    ruling = {Verdict.PASS: "reaches", Verdict.FAIL: "is below"}.get(verdict, "can't be told from")
+    return Check(
+        name="stability",
+        estimate=found.value,
+        interval=interval,
+        confidence=config.confidence,
+        threshold=config.min_rank_agreement,
+        verdict=verdict,
+        sentence=(
+            f"Rank agreement of the leading features across {n_folds} folds "
+            f"{found.value:.2f}{span(interval, config.confidence)} {ruling} {config.min_rank_agreement:.2f}."
+        ),
+        right_side=found.value >= config.min_rank_agreement,
+        details={"n_folds": n_folds, "features": [evidence.feature_names[f] for f in found.features]},
+    )
+
+
+def _nothing_to_rank(n_features: int, config: EvaluationConfig) -> Check:
+    single = n_features < 2
+    return Check(
+        name="stability",
+        estimate=None,
+        interval=None,
+        confidence=config.confidence,
+        threshold=config.min_rank_agreement,
+        verdict=Verdict.NOT_APPLICABLE if single else Verdict.INSUFFICIENT,
+        sentence="With one feature there is nothing to rank." if single else "Stability needs two folds or more.",
+        right_side=single,
+    )

@@ -1,0 +1,162 @@
+"""The gate: six checks, and what they together recommend."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+
+from app.ml.checks.improvement import (
+    baseline_as_good,
+    check_baseline,
+    check_production,
+    production_threshold,
+    rule_of,
+)
+from app.ml.checks.rules import MIN_CHURNERS, count_churners
+from app.ml.checks.thresholds import auc_verdict, check_thresholds
+from app.ml.checks.trust import check_calibration, check_distribution, check_stability
+from app.ml.judgement import Check, Evidence, Judgement, Power, Production, Recommendation, Verdict
+from app.schemas.config import EvaluationConfig
+from app.stats.arrays import cluster_codes
+from app.stats.power import pass_probability, planned_se
+from app.stats.ranking import auc_estimate
+
+__all__ = ["Check", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
+
+FEW_CHURNERS = 200  # under it one test side says little, and the answer says so: STATISTICS.md section 3
+STATED = 0.02
+
+
+def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
+    """Run the six checks and recommend.
+
+    `reject` on any fail. `promote` where the deciding check passes and every other that could not decide has its
+    estimate on the right side. The deciding check is the improvement over production; while nothing is in production
+    it is AUC. Then also, provisionally, where no check fails, all estimates are on the right side and the AUC is
+    shown to be above .5. Else `hold`.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Scores, labels and what else the checks read.
+    config : EvaluationConfig
+        Thresholds and confidence.
+    """
+    evidence = replace(evidence, accounts=cluster_codes(evidence.accounts, evidence.y.size))
+    checks = (
+        check_thresholds(evidence, config),
+        check_baseline(evidence, config),
+        check_production(evidence, config),
+        check_calibration(evidence, config),
+        check_distribution(evidence, config),
+        check_stability(evidence, config),
+    )
+    recommendation, provisional = _recommend(checks, first=evidence.production is None)
+    as_good = baseline_as_good(evidence, checks[1])
+    power = _power(evidence, checks, config)
+    deciding = "thresholds" if evidence.production is None else "improvement_over_production"
+    return Judgement(
+        checks=checks,
+        recommendation=recommendation,
+        provisional=provisional,
+        rule=rule_of(evidence.production, config),
+        deciding_check=deciding,
+        insufficient=tuple(check.name for check in checks if check.verdict is Verdict.INSUFFICIENT),
+        baseline_as_good=as_good,
+        power=power,
+        sentences=(
+            _summary(checks, deciding, recommendation, provisional=provisional),
+            *_baseline_sentence(checks[1], as_good=as_good),
+            *_few_sentence(evidence),
+        ),
+    )
+
+
+def _recommend(checks: Sequence[Check], *, first: bool) -> tuple[Recommendation, bool]:
+    """The recommendation, and whether it is provisional."""
+    thresholds, _, production, *_ = checks
+    if any(check.verdict is Verdict.FAIL for check in checks):
+        return Recommendation.REJECT, False
+    decided = auc_verdict(thresholds) if first else production.verdict
+    undecided = [check for check in checks if check.verdict is Verdict.INSUFFICIENT]
+    if not all(check.right_side for check in undecided):
+        return Recommendation.HOLD, False
+    if decided is Verdict.PASS:
+        return Recommendation.PROMOTE, False
+    ranks = thresholds.interval is not None and thresholds.interval.low > 0.5
+    return (Recommendation.PROMOTE, True) if first and ranks else (Recommendation.HOLD, False)
+
+
+def _power(evidence: Evidence, checks: Sequence[Check], config: EvaluationConfig) -> Power:
+    """How often the deciding check would pass a model that is truly equal, better or worse."""
+    production = evidence.production
+    if production is None:
+        y, check, threshold = evidence.y, checks[0], 0.0
+        se = auc_estimate(y, evidence.p_model, evidence.accounts).se
+        different_se = se
+    else:
+        y, check, threshold = evidence.y[production.fair], checks[2], production_threshold(production, config)
+        se = float(check.details["se"])
+        different_se = max(se, planned_se(count_churners(y)))  # a model that truly differs also ranks differently
+
+    def chance(true_difference: float, error: float) -> float | None:
+        if min(count_churners(y), y.size - count_churners(y)) < MIN_CHURNERS:
+            return 0.0
+        if not isfinite(error):
+            return None
+        return pass_probability(true_difference, se=error, threshold=threshold, confidence=config.confidence)
+
+    return Power(
+        reference="min_auc" if production is None else "production",
+        n_churners=count_churners(y),
+        equal=chance(0.0, se),
+        better=chance(STATED, different_se),
+        worse=chance(-STATED, different_se),
+        churners_needed=check.details["churners_needed"],
+    )
+
+
+def _summary(checks: Sequence[Check], deciding: str, recommendation: Recommendation, *, provisional: bool) -> str:
+    decider = next(check for check in checks if check.name == deciding)
+    failed = [check.name for check in checks if check.verdict is Verdict.FAIL]
+    if failed:
+        return f"Reject: {_list(failed)} failed."
+    open_checks = [check for check in checks if check.verdict is Verdict.INSUFFICIENT]
+    wrong = [check.name for check in open_checks if not check.right_side]
+    if recommendation is Recommendation.HOLD:
+        return _wrong_side(wrong) if wrong else f"Hold: {decider.sentence}"
+    told = "Promote provisionally: no check fails and every estimate is on the right side, but" if provisional else ""
+    others = [check.name for check in open_checks]
+    if provisional:
+        return f"{told} {_list(others)} rest on too little to be sure; judge again as outcomes mature."
+    tail = f" Not decided, but on the right side: {_list(others)}." if others else ""
+    return f"Promote: {decider.sentence}{tail}"
+
+
+def _wrong_side(names: Sequence[str]) -> str:
+    return (
+        f"Hold: the estimate of {_list(names)} is missing or on the wrong side of its threshold, "
+        f"with too little evidence to reject."
+    )
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(name.replace("_", " ") for name in names)
+
+
+def _baseline_sentence(check: Check, *, as_good: bool) -> tuple[str, ...]:
+    if not as_good or check.estimate is None:
+        return ()
+    return (
+        f"The logistic baseline is as good or better: the model's AUC is {check.estimate:+.3f} against it. "
+        f"It is simpler, and can be registered, judged and promoted like any other version.",
+    )
+
+
+def _few_sentence(evidence: Evidence) -> tuple[str, ...]:
+    n_churners = count_churners(evidence.y)
+    if n_churners >= FEW_CHURNERS:
+        return ()
+    return (
+        f"The test side has {n_churners} churners. Under {FEW_CHURNERS} one test side says little: "
+        f"read the intervals, not the estimates.",
+    )
