@@ -1,0 +1,61 @@
+"""What a training was made of: a hash of its rows, and the versions of the libraries that can change a number."""
+
+import hashlib
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.ml.encoding import as_levels, find_column
+from app.ml.frame import Feature, FeatureKind, Frame
+from app.ml.models import ModelKind
+from app.ml.split import Sides
+
+_LIBRARIES = {
+    ModelKind.XGBOOST: ("numpy", "scipy", "xgboost"),
+    ModelKind.LIGHTGBM: ("lightgbm", "numpy", "scipy"),
+    ModelKind.LOGISTIC: ("numpy", "scipy"),
+    ModelKind.BASE_RATE: ("numpy", "scipy"),
+}
+
+
+def library_versions(kind: ModelKind) -> dict[str, str]:
+    """By name, those that fitted this kind of model."""
+    return {name: version(name) for name in _LIBRARIES[kind]}
+
+
+def training_data_hash(frame: Frame, sides: Sides, features: Sequence[Feature]) -> str:
+    """SHA-256 of accounts, instants, sides, labels and features, of rows that are sorted already.
+
+    How Arrow happens to hold a column (chunks, offsets, padding, the payload of a NaN) has no effect.
+    """
+    digest = hashlib.sha256()
+    _add_texts(digest, frame.accounts)
+    _add_texts(digest, pa.array(sides.tolist(), pa.string()))
+    _add_numbers(digest, np.asarray(frame.churned, dtype=np.float64))
+    if frame.as_of is not None:
+        digest.update(np.asarray(frame.as_of.cast(pa.int64()).to_numpy(zero_copy_only=False)).tobytes())
+    for feature in features:
+        digest.update(f"{feature.kind.value}:{feature.name}\0".encode())
+        column = find_column(frame.features, feature.name)
+        if feature.kind is FeatureKind.CATEGORICAL:
+            _add_texts(digest, as_levels(column, feature.name))
+        else:
+            numbers = pc.cast(column, pa.float64()).fill_null(np.nan)
+            _add_numbers(digest, np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64))
+    return digest.hexdigest()
+
+
+def _add_numbers(digest: "hashlib._Hash", values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+    canonical = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, one zero
+    digest.update(canonical.astype("<f8").tobytes())
+
+
+def _add_texts(digest: "hashlib._Hash", texts: pa.Array) -> None:
+    lengths = pc.fill_null(pc.binary_length(texts), -1).cast(
+        pa.int64()
+    )  # tells "" from missing, "ab","c" from "a","bc"
+    digest.update(np.asarray(lengths.to_numpy(zero_copy_only=False)).astype("<i8").tobytes())
+    digest.update("".join(text for text in texts.to_pylist() if text is not None).encode())

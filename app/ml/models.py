@@ -1,0 +1,101 @@
+"""The one contract of all kinds of model, and which class is which kind."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from app.ml.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
+from app.ml.encoding import Matrix
+from app.ml.frame import Floats
+from app.ml.linear import BaseRateLearner, BaseRateModel, LogisticLearner, LogisticModel
+from app.ml.params import effective_params
+from app.schemas.config import ModelConfig, ModelType
+
+
+class ModelKind(StrEnum):
+    """What a bundle may hold: the kinds that can be asked for, and the base rate."""
+
+    XGBOOST = "xgboost"
+    LIGHTGBM = "lightgbm"
+    LOGISTIC = "logistic"
+    BASE_RATE = "base_rate"
+
+
+class Model(Protocol):
+    """A fitted model: float32 matrix in, log-odds out."""
+
+    file_name: ClassVar[str]
+
+    @property
+    def n_rounds(self) -> int:
+        """How many rounds it was fitted with."""
+
+    def margins(self, X: Matrix) -> Floats:
+        """Log-odds of shape (n,)."""
+
+    def round_margins(self, X: Matrix, at: int) -> Floats:
+        """What one round adds to the log-odds: shape (n,)."""
+
+    def native_contributions(self, X: Matrix) -> Floats:
+        """Exact SHAP values of the log-odds by column: shape (n, d)."""
+
+    def gains(self, n_columns: int, n_rounds: int) -> Floats:
+        """Importance of each column after so many rounds: shape (d,), 0 or more."""
+
+    def to_bytes(self) -> bytes:
+        """Data only; the same model gives the same bytes."""
+
+
+class Learner(Protocol):
+    """Fits one kind of model with fixed parameters and seed."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The effective parameters."""
+
+    @property
+    def n_rounds(self) -> int:
+        """The most rounds it may be fitted with."""
+
+    def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> Model:
+        """Fit on a matrix of shape (n, d) and labels 0 and 1 of shape (n,)."""
+
+
+def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:
+    """The learner of this kind with the parameters of the config.
+
+    Raises
+    ------
+    app.ml.params.ParamsError
+        Where a parameter can't be used.
+    """
+    if kind is ModelKind.BASE_RATE:
+        return BaseRateLearner({}, config.seed)
+    params = effective_params(config, ModelType(kind.value))
+    learners: dict[ModelKind, Callable[[dict[str, Any], int], Learner]] = {
+        ModelKind.XGBOOST: XGBoostLearner,
+        ModelKind.LIGHTGBM: LightGBMLearner,
+        ModelKind.LOGISTIC: LogisticLearner,
+    }
+    return learners[kind](params, config.seed)
+
+
+def load_model(kind: ModelKind, data: bytes, *, n_threads: int) -> Model:
+    """Read a model's bytes by the format's own reader."""
+    match kind:
+        case ModelKind.XGBOOST:
+            return XGBoostModel.from_bytes(data, n_threads=n_threads)
+        case ModelKind.LIGHTGBM:
+            return LightGBMModel.from_bytes(data, n_threads=n_threads)
+        case ModelKind.LOGISTIC:
+            return LogisticModel.from_bytes(data, n_threads=n_threads)
+        case ModelKind.BASE_RATE:
+            return BaseRateModel.from_bytes(data, n_threads=n_threads)
+
+
+FILE_NAMES = {
+    ModelKind.XGBOOST: XGBoostModel.file_name,
+    ModelKind.LIGHTGBM: LightGBMModel.file_name,
+    ModelKind.LOGISTIC: LogisticModel.file_name,
+    ModelKind.BASE_RATE: BaseRateModel.file_name,
+}

@@ -1,0 +1,132 @@
+"""Which model parameters a caller may set, and in which range: everything else is refused up front."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.schemas.config import ModelConfig, ModelType
+
+MAX_ROUNDS = 10_000
+
+
+class ParamsError(ValueError):
+    """A model parameter that can't be used.
+
+    Attributes
+    ----------
+    key : the parameter as the caller wrote it, such as 'xgboost_params.max_depth'
+    """
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key}: {reason}")
+        self.key = key
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class _Range:
+    """A number from `low` to `high`, both included unless `above_low`; whole numbers only where `whole`."""
+
+    low: float
+    high: float
+    whole: bool = False
+    above_low: bool = False
+
+    def complaint(self, value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return "must be a finite number"
+        if self.whole and value != int(value):
+            return "must be a whole number"
+        if value > self.high or value < self.low or (self.above_low and value == self.low):
+            return f"must be {'above' if self.above_low else 'at least'} {self.low:g} and at most {self.high:g}"
+        return None
+
+
+@dataclass(frozen=True)
+class _Choice:
+    options: tuple[str, ...]
+
+    def complaint(self, value: object) -> str | None:
+        return None if value in self.options else f"must be one of {', '.join(self.options)}"
+
+
+_SHARE = _Range(0, 1, above_low=True)
+_WEIGHT = _Range(0, 1e6)
+_BOTH_BOOSTERS: Mapping[str, _Range | _Choice] = {
+    "learning_rate": _SHARE,
+    "n_estimators": _Range(1, MAX_ROUNDS, whole=True),
+    "scale_pos_weight": _Range(0, 1e4, above_low=True),
+    "subsample": _SHARE,
+    "colsample_bytree": _SHARE,
+    "min_child_weight": _WEIGHT,
+    "reg_alpha": _WEIGHT,
+    "reg_lambda": _WEIGHT,
+    "max_bin": _Range(2, 1024, whole=True),
+}
+_XGBOOST: Mapping[str, _Range | _Choice] = {
+    **_BOTH_BOOSTERS,
+    "max_depth": _Range(1, 16, whole=True),  # exact SHAP of a tree costs 2^depth
+    "colsample_bylevel": _SHARE,
+    "colsample_bynode": _SHARE,
+    "gamma": _WEIGHT,
+    "max_delta_step": _WEIGHT,
+    "max_leaves": _Range(0, 4096, whole=True),
+    "grow_policy": _Choice(("depthwise", "lossguide")),
+}
+_LIGHTGBM: Mapping[str, _Range | _Choice] = {
+    **_BOTH_BOOSTERS,
+    "max_depth": _Range(1, 16, whole=True),
+    "num_leaves": _Range(2, 4096, whole=True),
+    "min_child_samples": _Range(1, 1e6, whole=True),
+    "min_split_gain": _WEIGHT,
+    "subsample_freq": _Range(0, MAX_ROUNDS, whole=True),
+    "path_smooth": _WEIGHT,
+}
+_LOGISTIC: Mapping[str, _Range | _Choice] = {
+    "C": _Range(0, 1e6, above_low=True),
+    "max_iter": _Range(1, 10_000, whole=True),
+}
+_KNOWN = {ModelType.XGBOOST: _XGBOOST, ModelType.LIGHTGBM: _LIGHTGBM, ModelType.LOGISTIC: _LOGISTIC}
+
+
+def validate_params(model: ModelConfig) -> None:
+    """Refuse parameters, of any kind of model in the config, that are unknown, mistyped or out of range.
+
+    Raises
+    ------
+    ParamsError
+        A ValueError with the `key` it complains of.
+
+    Examples
+    --------
+    >>> validate_params(ModelConfig(xgboost_params={"max_depth": 4}))
+    """
+    for model_type, known in _KNOWN.items():
+        for name, value in model.params(model_type).items():
+            key = f"{model_type.value}_params.{name}"
+            if name not in known:
+                raise ParamsError(key, _unknown(name, known))
+            complaint = known[name].complaint(value)
+            if complaint:
+                raise ParamsError(key, complaint)
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+    return f"is not a parameter that can be set; {hint}"
+
+
+def effective_params(model: ModelConfig, model_type: ModelType) -> dict[str, Any]:
+    """Validated parameters with whole numbers as int, so that 6 and 6.0 give the same model and hash."""
+    validate_params(model)
+    known = _KNOWN[model_type]
+    return {name: _plain(value, known[name]) for name, value in sorted(model.params(model_type).items())}
+
+
+def _plain(value: Any, rule: _Range | _Choice) -> Any:
+    if isinstance(rule, _Choice):
+        return value
+    return int(value) if rule.whole else float(value)

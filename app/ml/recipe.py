@@ -1,0 +1,145 @@
+"""The recipe every model is trained by: folds, one common number of rounds, a calibrator, the final fit."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_platt
+from app.ml.encoding import Matrix
+from app.ml.frame import Floats
+from app.ml.models import Learner, Model
+from app.stats.calibration import log_loss
+
+Folds = npt.NDArray[np.int64]
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the recipe gives.
+
+    Attributes
+    ----------
+    model : fitted on all development rows with `n_rounds` rounds
+    n_rounds : the common number of rounds
+    calibrator : fitted on the out-of-fold margins
+    oof_margins : ndarray of shape (n,), log-odds of models that did not see the row
+    fold_gains : ndarray of shape (k, d), importance of each column in each fold's model
+    round_losses : ndarray of shape (rounds,), out-of-fold log-loss in nats after recalibration
+    calibrator_losses : cross-fitted log-loss of each calibrator tried
+    """
+
+    model: Model
+    n_rounds: int
+    calibrator: Calibrator
+    oof_margins: Floats
+    fold_gains: Floats
+    round_losses: Floats
+    calibrator_losses: dict[str, float]
+
+
+def fit_by_recipe(
+    learner: Learner, X: Matrix, y: Floats, folds: Folds, *, n_threads: int, progress: Progress
+) -> Fitted:
+    """Train by STATISTICS.md section 1, on development rows alone.
+
+    Parameters
+    ----------
+    learner : Learner
+        The kind of model, its parameters and its seed.
+    X : ndarray of shape (n, d)
+        The encoded rows.
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed.
+    folds : ndarray of shape (n,)
+        0..k-1.
+    n_threads : int
+        Has no effect on the result.
+    progress : callable
+        Told the share done, 0..1.
+    """
+    models = _fit_folds(learner, X, y, folds, n_threads=n_threads, progress=lambda share: progress(0.6 * share))
+    walk = walk_rounds(models, X, y, folds, learner.n_rounds)
+    progress(0.8)
+    chosen = choose_calibrator(walk.margins, y, folds)
+    final = learner.fit(X, y, n_rounds=walk.n_rounds, n_threads=n_threads)
+    progress(1.0)
+    gains = np.stack([model.gains(X.shape[1], walk.n_rounds) for model in models])
+    return Fitted(final, walk.n_rounds, chosen.calibrator, walk.margins, gains, walk.round_losses, chosen.losses)
+
+
+def fit_base_rate(learner: Learner, X: Matrix, y: Floats, n_folds: int) -> Fitted:
+    """The base rate needs no folds: fold rates would rank the rows, against their labels."""
+    model = learner.fit(X, y, n_rounds=1, n_threads=1)
+    margins = model.margins(X)
+    loss = log_loss(y, 1 / (1 + np.exp(-margins)))
+    identity = Platt(1.0, 0.0)
+    return Fitted(model, 1, identity, margins, np.zeros((n_folds, X.shape[1])), np.array([loss]), {})
+
+
+def _fit_folds(
+    learner: Learner, X: Matrix, y: Floats, folds: Folds, *, n_threads: int, progress: Progress
+) -> list[Model]:
+    """One model per fold, on the rows of the others, each to the most rounds: one thread each, folds side by side."""
+    n_folds = int(folds.max()) + 1
+
+    def fit(fold: int) -> Model:
+        inside = folds != fold
+        return learner.fit(X[inside], y[inside], n_rounds=learner.n_rounds, n_threads=1)
+
+    with ThreadPoolExecutor(min(n_threads, n_folds)) as pool:
+        tasks = [pool.submit(fit, fold) for fold in range(n_folds)]
+        for done, _ in enumerate(as_completed(tasks), start=1):
+            progress(done / n_folds)
+        return [task.result() for task in tasks]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The best common round: its number, its out-of-fold margins of shape (n,), and the loss of every round."""
+
+    n_rounds: int
+    margins: Floats
+    round_losses: Floats
+
+
+def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_rounds: int) -> Walk:
+    """Find the round whose out-of-fold margins, recalibrated by two parameters, have the lowest log-loss.
+
+    All folds go through the rounds together, so that one margin per row is held, however many rounds there are. Raw
+    log-loss would stop far too early while `scale_pos_weight` is not 1; of equal rounds the first wins.
+
+    Parameters
+    ----------
+    models : list of Model
+        One per fold, fitted to `n_rounds`.
+    X : ndarray of shape (n, d)
+        The encoded rows.
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed.
+    folds : ndarray of shape (n,)
+        The position in `models` of the one that did not see the row.
+    n_rounds : int
+        The last round to look at.
+    """
+    margins, best, n_best = np.zeros(y.size), np.zeros(y.size), 0
+    losses = np.empty(n_rounds)
+    line: Platt | None = None
+    parts = list(_parts(models, X, folds))
+    for at in range(n_rounds):
+        for model, rows, X_out in parts:
+            margins[rows] += model.round_margins(X_out, at)
+        line = fit_platt(margins, y, start=line)
+        losses[at] = log_loss(y, line.apply(margins))
+        if not n_best or losses[at] < losses[n_best - 1]:
+            n_best, best = at + 1, margins.copy()
+    return Walk(n_best, best, losses)
+
+
+def _parts(models: list[Model], X: Matrix, folds: Folds) -> Iterator[tuple[Model, Folds, Matrix]]:
+    for fold, model in enumerate(models):
+        rows = np.flatnonzero(folds == fold)
+        yield model, rows, np.ascontiguousarray(X[rows])
