@@ -225,6 +225,9 @@ class TrainedModel(Table):
     recipe_hash: Mapped[str] = mapped_column(String(64))
     bundle_sha256: Mapped[str] = mapped_column(ForeignKey("bundles.sha256"))
     report: Mapped[dict[str, Any]]
+    # Sorted out-of-fold probabilities of the profile's rows, as little-endian float32: what the gate measures the
+    # scores of the active accounts against.
+    reference_scores: Mapped[bytes] = mapped_column(deferred=True)
 
 
 class Version(Table):

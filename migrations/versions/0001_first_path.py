@@ -209,6 +209,7 @@ def upgrade() -> None:
         sa.Column("recipe_hash", sa.String(length=64), nullable=False),
         sa.Column("bundle_sha256", sa.String(length=64), nullable=False),
         sa.Column("report", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("reference_scores", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint("role IN ('primary', 'baseline')", name=op.f("ck_trained_models_role")),
         sa.ForeignKeyConstraint(["bundle_sha256"], ["bundles.sha256"], name=op.f("fk_trained_models_bundle_sha256")),
         sa.ForeignKeyConstraint(["training_id"], ["trainings.id"], name=op.f("fk_trained_models_training_id")),
