@@ -131,3 +131,31 @@ class ShapFailed(HoldfastError):
 
     status, code, title = 500, "shap_failed", "SHAP values could not be computed"
     hint = 'Train without explanations: `--no-shap` on the command line, `"training": {"shap": false}` over HTTP.'
+
+
+class NoActiveAccounts(HoldfastError):
+    """A dataset has nobody to score."""
+
+    status, code, title = 409, "no_active_accounts", "No account is active"
+    hint = "Upload newer rows to /datasets/{name}/rows: accounts whose newest row is labelled churned are not scored."
+
+
+class RowsDoNotFit(HoldfastError):
+    """A revision lacks what a version reads, or holds it in another kind."""
+
+    status, code, title = 409, "rows_do_not_fit", "The rows do not fit the version"
+    hint = "GET /score/schema says what the version reads; upload rows that have it, or train on the new columns."
+
+
+class NothingScored(HoldfastError):
+    """There is no published scoring run to look at."""
+
+    status, code, title = 409, "nothing_scored", "Nothing has been scored yet"
+    hint = "Score all active accounts with POST /score/batches first."
+
+
+class NothingChecked(HoldfastError):
+    """The monitor has not run yet."""
+
+    status, code, title = 404, "nothing_checked", "The monitor has not run yet"
+    hint = "Run a check with POST /monitor."

@@ -37,8 +37,8 @@ class Reason(BodyOut):
     """What moved this account's score: a feature, its value, and by how much."""
 
     feature: str
-    value: float | bool | str | None
-    effect: float = Field(description="Exact SHAP value of the model's margin before calibration.")
+    value: str | None = Field(description="As people read it; null where missing.")
+    contribution: float = Field(description="Exact SHAP value: what it adds to the model's margin before calibration.")
     unit: str = "log-odds"
     text: str = Field(description="The same in plain words.")
 

@@ -1,0 +1,210 @@
+"""Reading what was scored: runs, accounts by risk, one account's history."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions
+from app.errors import NotFound, NothingScored
+from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.config import ScoringConfig
+from app.schemas.scoring import AccountScoresOut, Reason, RunOut, ScoreOut, TierName
+from app.services.datasets import Datasets
+from app.services.models import Models
+from app.services.score_csv import stream_scores
+from app.tables import Dataset, Prediction, Revision, ScoringRun
+
+MAX_RUNS_SEARCHED = 200  # of one dataset, newest first, when an account's history is put together
+
+
+@dataclass(frozen=True)
+class ScoreFilter:
+    """Which scores of a dataset are asked for; by default those of its current run."""
+
+    dataset: str | None = None
+    tier: TierName | None = None
+    min_probability: float | None = None
+    run: int | None = None
+    version: str | None = None
+
+
+class Scores:
+    """Reads a run's id first, then its rows: a run published in between changes nothing."""
+
+    def __init__(self, sessions: Sessions, datasets: Datasets, models: Models) -> None:
+        self._sessions = sessions
+        self._datasets = datasets
+        self._models = models
+
+    async def list_runs(self, dataset: str | None, *, limit: int, cursor: str | None) -> Page[RunOut]:
+        """Batch runs, newest first, those under way included."""
+        position = decode_cursor(cursor, int)
+        async with self._sessions() as session:
+            query = _runs().order_by(ScoringRun.id.desc()).limit(limit + 1)
+            if dataset is not None:
+                query = query.where(ScoringRun.dataset_id == (await self._datasets.resolve(session, dataset)).id)
+            if position:
+                query = query.where(ScoringRun.id < position[0])
+            found = [_run_out(*row) for row in (await session.execute(query)).tuples()]
+        more = len(found) > limit
+        return Page(items=found[:limit], next_cursor=encode_cursor([found[limit - 1].id]) if more else None)
+
+    async def get_run(self, run_id: int) -> RunOut:
+        """One batch run."""
+        async with self._sessions() as session:
+            found = (await session.execute(_runs().where(ScoringRun.id == run_id))).tuples().first()
+        if found is None:
+            raise NotFound(f"There is no scoring run {run_id}.", hint="GET /score/batches lists the runs.")
+        return _run_out(*found)
+
+    async def list_accounts(self, wanted: ScoreFilter, *, limit: int, cursor: str | None) -> Page[ScoreOut]:
+        """Accounts of one run, the riskiest first; later pages stay with the run of the first."""
+        position = decode_cursor(cursor, int, float, int)
+        async with self._sessions() as session:
+            run = await self._find_run(session, wanted, run_id=position[0] if position else wanted.run)
+            query = _rows(run.id, wanted).order_by(Prediction.churn_probability.desc(), Prediction.id).limit(limit + 1)
+            if position:
+                after = (-Prediction.churn_probability, Prediction.id)
+                query = query.where(Prediction.churn_probability <= position[1])
+                query = query.where(tuple_(*after) > tuple_(-position[1], position[2]))
+            found = (await session.scalars(query)).all()
+        items = [_score_out(row, run) for row in found[:limit]]
+        last = found[limit - 1] if len(found) > limit else None
+        return Page(items=items, next_cursor=last and encode_cursor([run.id, last.churn_probability, last.id]))
+
+    async def stream_accounts(self, wanted: ScoreFilter) -> AsyncIterator[bytes]:
+        """All accounts of one run as CSV, the riskiest first; the run is settled before the first byte."""
+        async with self._sessions() as session:
+            run = await self._find_run(session, wanted, run_id=wanted.run)
+        return stream_scores(self._sessions, run, tier=wanted.tier, min_probability=wanted.min_probability)
+
+    async def get_account(self, dataset: str | None, account_id: str, *, limit: int) -> AccountScoresOut:
+        """The newest score of an account, the current one, and what was said before."""
+        async with self._sessions() as session:
+            found = await self._datasets.resolve(session, dataset)
+            runs = await _newest_runs(session, found.id)
+            rows = await session.scalars(
+                select(Prediction)
+                .where(Prediction.run_id.in_(list(runs)), Prediction.account_id == account_id)
+                .order_by(Prediction.scored_at.desc(), Prediction.id.desc())
+                .limit(limit)
+            )
+            history = [_score_out(row, runs[row.run_id]) for row in rows]
+            current = await _find_current(session, found.id)
+        if not history:
+            raise NotFound(
+                f"No score of account {account_id!r} is stored in {found.name}.",
+                hint="Score it with POST /score, or all active accounts with POST /score/batches.",
+            )
+        in_force = next((s for s in history if current is not None and s.run_id == current.id), None)
+        return AccountScoresOut(
+            account_id=account_id, dataset=found.name, newest=history[0], current=in_force, history=history
+        )
+
+    async def _find_run(self, session: AsyncSession, wanted: ScoreFilter, *, run_id: int | None) -> ScoringRun:
+        """The run named, the newest one of the version named, or the current one; published ones only."""
+        if run_id is not None:
+            run = await session.get(ScoringRun, run_id)
+            if run is None or run.published_at is None:
+                raise NotFound(f"There is no published scoring run {run_id}.", hint="GET /score/batches lists them.")
+            return run
+        dataset = await self._datasets.resolve(session, wanted.dataset)
+        if wanted.version is None:
+            return _require(await _find_current(session, dataset.id), f"{dataset.name} has no current scores.")
+        version = await self._models.resolve(session, wanted.version, dataset)
+        newest = await find_newest_run(session, dataset.id, version.version)
+        return _require(newest, f"Version {version.version} has not scored {dataset.name}.")
+
+
+def _require(run: ScoringRun | None, otherwise: str) -> ScoringRun:
+    if run is None:
+        raise NothingScored(otherwise)
+    return run
+
+
+def published_batches(dataset_id: int) -> Select[tuple[ScoringRun]]:
+    """Published batch runs of a dataset, newest first."""
+    return (
+        select(ScoringRun)
+        .where(ScoringRun.dataset_id == dataset_id, ScoringRun.kind == "batch", ScoringRun.published_at.is_not(None))
+        .order_by(ScoringRun.published_at.desc(), ScoringRun.id.desc())
+    )
+
+
+async def find_newest_run(session: AsyncSession, dataset_id: int, version: int) -> ScoringRun | None:
+    """The newest published batch run of a version."""
+    query = published_batches(dataset_id).where(ScoringRun.version == version).limit(1)
+    return (await session.scalars(query)).first()
+
+
+async def _find_current(session: AsyncSession, dataset_id: int) -> ScoringRun | None:
+    query = published_batches(dataset_id).where(ScoringRun.current).limit(1)
+    return (await session.scalars(query)).first()
+
+
+async def _newest_runs(session: AsyncSession, dataset_id: int) -> dict[int, ScoringRun]:
+    query = select(ScoringRun).where(ScoringRun.dataset_id == dataset_id, ScoringRun.published_at.is_not(None))
+    query = query.order_by(ScoringRun.published_at.desc()).limit(MAX_RUNS_SEARCHED)
+    return {run.id: run for run in await session.scalars(query)}
+
+
+def _runs() -> Select[tuple[ScoringRun, str, int]]:
+    return (
+        select(ScoringRun, Dataset.name, Revision.number)
+        .join(Dataset, Dataset.id == ScoringRun.dataset_id)
+        .join(Revision, Revision.id == ScoringRun.revision_id)
+        .where(ScoringRun.kind == "batch")
+    )
+
+
+def _rows(run_id: int, wanted: ScoreFilter) -> Select[tuple[Prediction]]:
+    query = select(Prediction).where(Prediction.run_id == run_id)
+    if wanted.tier is not None:
+        query = query.where(Prediction.risk_tier == wanted.tier)
+    if wanted.min_probability is not None:
+        query = query.where(Prediction.churn_probability >= wanted.min_probability)
+    return query
+
+
+def _run_out(run: ScoringRun, dataset: str, revision: int) -> RunOut:
+    return RunOut(
+        **{name: getattr(run, name) for name in _RUN_FIELDS},
+        dataset=dataset,
+        revision=revision,
+        status="published" if run.published_at else "running",
+        scoring=ScoringConfig.model_validate(run.config),
+    )
+
+
+_RUN_FIELDS = (
+    "id",
+    "version",
+    "job_id",
+    "current",
+    "provisional",
+    "as_of",
+    "n_scored",
+    "tiers",
+    "warnings",
+    "started_at",
+    "published_at",
+)
+
+
+def _score_out(row: Prediction, run: ScoringRun) -> ScoreOut:
+    return ScoreOut(
+        account_id=row.account_id,
+        churn_probability=row.churn_probability,
+        risk_tier=row.risk_tier,
+        reasons=[Reason.model_validate(reason) for reason in row.reasons],
+        version=row.model_version,
+        run_id=run.id,
+        kind=run.kind,
+        current=run.current,
+        provisional=run.provisional,
+        as_of=row.as_of,
+        scored_at=row.scored_at,
+    )
