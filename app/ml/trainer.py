@@ -43,6 +43,8 @@ class FittedModel:
         Each with n, n_churners, roc_auc, pr_auc, precision, recall, f1, log_loss, brier, calibration_slope, ...
     oof_probabilities : ndarray of shape (development rows,), in the order of the frame; calibrated
     test_probabilities : ndarray of shape (test rows,), in the order of the frame; calibrated
+    reference_scores : ndarray of shape (profile rows,)
+        The out-of-fold probabilities of the rows that make the drift profile, in no order that matters.
     importances : share of each feature in the model, largest first; sums to 1 (0 for the base rate)
     fold_importances : ndarray of shape (k, features); the same for each fold's model, unsorted
     feature_names : the columns of `fold_importances`
@@ -58,6 +60,7 @@ class FittedModel:
     metrics: dict[str, Any]
     oof_probabilities: Floats
     test_probabilities: Floats
+    reference_scores: Floats
     importances: dict[str, float]
     fold_importances: Floats
     feature_names: tuple[str, ...]
@@ -316,6 +319,7 @@ def _report(bundle: Bundle, rows: _Rows, fitted: Fitted, summary: ShapSummary | 
         metrics=_metrics(rows, oof, final),
         oof_probabilities=_in_caller_order(oof, rows.development, rows.order),
         test_probabilities=_in_caller_order(final[~rows.development], ~rows.development, rows.order),
+        reference_scores=oof[rows.in_profile[rows.development]],
         importances={bundle.encoder.names[i]: float(shares[i]) for i in ranked},
         fold_importances=np.stack([_shares(gains, owners, n_features) for gains in fitted.fold_gains]),
         feature_names=bundle.encoder.names,
