@@ -1,0 +1,58 @@
+"""Questions to the ledger of promotions, each on the caller's session; the newest entry of a stage is what counts."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import advisory_lock
+from app.schemas.promotions import Stage
+from app.tables import Evaluation, Promotion
+
+PROMOTION_LOCK = 0x6C6564  # space of the locks under which a dataset's ledger grows
+
+
+async def lock_ledger(session: AsyncSession, dataset_id: int) -> None:
+    """Let one promotion of a dataset happen at a time; held until the transaction ends."""
+    async with advisory_lock(session, PROMOTION_LOCK, dataset_id):
+        return
+
+
+async def find_head(session: AsyncSession, dataset_id: int, stage: Stage) -> Promotion | None:
+    """The newest entry of a stage."""
+    query = select(Promotion).where(Promotion.dataset_id == dataset_id, Promotion.stage == stage)
+    return (await session.execute(query.order_by(Promotion.id.desc()).limit(1))).scalar_one_or_none()
+
+
+async def find_champion(session: AsyncSession, dataset_id: int) -> Promotion | None:
+    """What is in Production."""
+    return await find_head(session, dataset_id, "Production")
+
+
+async def find_challenger(session: AsyncSession, dataset_id: int) -> Promotion | None:
+    """What is in Staging; a version that has become the champion is no challenger any more."""
+    staged = await find_head(session, dataset_id, "Staging")
+    champion = await find_champion(session, dataset_id)
+    return None if staged and champion and staged.to_version == champion.to_version else staged
+
+
+async def find_last_promoted(session: AsyncSession, dataset_id: int, version: int) -> Promotion | None:
+    """The newest entry that brought a version to Production by a promotion, not by a rollback."""
+    query = select(Promotion).where(
+        Promotion.dataset_id == dataset_id,
+        Promotion.stage == "Production",
+        Promotion.action == "promote",
+        Promotion.to_version == version,
+    )
+    return (await session.execute(query.order_by(Promotion.id.desc()).limit(1))).scalar_one_or_none()
+
+
+async def find_newest_verdict(session: AsyncSession, version: int) -> Evaluation | None:
+    """The newest evaluation of a version that counts: advisory ones don't."""
+    query = select(Evaluation).where(Evaluation.version == version, Evaluation.advisory.is_(False))
+    return (await session.execute(query.order_by(Evaluation.id.desc()).limit(1))).scalar_one_or_none()
+
+
+async def list_champions(session: AsyncSession) -> dict[int, Promotion]:
+    """What is in Production, by dataset: one query for all, cheap enough to ask each second."""
+    query = select(Promotion).where(Promotion.stage == "Production").distinct(Promotion.dataset_id)
+    query = query.order_by(Promotion.dataset_id, Promotion.id.desc())
+    return {entry.dataset_id: entry for entry in (await session.execute(query)).scalars()}

@@ -1,0 +1,255 @@
+"""Promotions: which version is in which stage, by the gate's verdict, under a lock, on a ledger that only grows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions
+from app.errors import Conflict, GateNotPassed, NotEvaluated, NotFound, StaleEvaluation, StaleHead
+from app.registry import Registry
+from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.promotions import HeadOut, PromoteIn, PromotionOut, RollbackIn, Stage
+from app.services.aliases import MIRROR, AliasMirror
+from app.services.datasets import Datasets
+from app.services.jobs import JobContext, Jobs
+from app.services.ledger import (
+    find_challenger,
+    find_champion,
+    find_head,
+    find_last_promoted,
+    find_newest_verdict,
+    lock_ledger,
+)
+from app.services.policy import policy_in_force
+from app.tables import Dataset, Evaluation, Promotion, TrainedModel, Version
+
+
+class Promotions:
+    """Owns the ledger."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        datasets: Datasets,
+        jobs: Jobs,
+        registry: Registry,
+        evaluation_settings: Mapping[str, Any],
+    ) -> None:
+        self._sessions = sessions
+        self._datasets = datasets
+        self._jobs = jobs
+        self._mirror = AliasMirror(sessions, registry)
+        self._settings = evaluation_settings
+
+    champion = staticmethod(find_champion)
+    challenger = staticmethod(find_challenger)
+
+    async def promote(self, number: int, body: PromoteIn, *, if_match: str | None, actor: str) -> PromotionOut:
+        """Append to the ledger; concurrent calls queue on the lock, and the loser is told."""
+        async with self._sessions.begin() as session:
+            version, dataset = await _get_version(session, number)
+            await lock_ledger(session, dataset.id)
+            head = await find_head(session, dataset.id, body.stage)
+            _require_head(head, if_match)
+            if head and head.to_version == number:
+                raise Conflict(f"Version {number} is in {body.stage} already.", hint="There is nothing to do.")
+            verdict = await self._verdict(session, version, dataset, body, head)
+            entry = _promotion(version, body, head, verdict, actor=actor)
+            await self._append(session, entry)
+        return _out(entry, dataset.name, verdict)
+
+    async def _append(self, session: AsyncSession, entry: Promotion) -> None:
+        """Write the entry, and on the same transaction the job that tells MLflow: a copy for people."""
+        session.add(entry)
+        await session.flush()
+        await self._jobs.add(session, MIRROR, {}, dataset_id=entry.dataset_id, actor=entry.actor)
+
+    async def _verdict(
+        self, session: AsyncSession, version: Version, dataset: Dataset, body: PromoteIn, head: Promotion | None
+    ) -> Evaluation | None:
+        verdict = await find_newest_verdict(session, version.version)
+        if body.stage == "Staging" or body.force:
+            return verdict
+        if verdict is None:
+            raise NotEvaluated(f"Version {version.version} has no verdict of the gate.", hint=_judge(version.version))
+        await self._require_fresh(session, verdict, version, dataset, head)
+        _require_recommended(verdict)
+        return verdict
+
+    async def _require_fresh(
+        self, session: AsyncSession, verdict: Evaluation, version: Version, dataset: Dataset, head: Promotion | None
+    ) -> None:
+        """The verdict was on these bytes, against the present champion, by the policy in force."""
+        trained = await session.get_one(TrainedModel, version.trained_model_id)
+        champion = head.to_version if head else None
+        policy = policy_in_force(dataset, self._settings).model_dump(mode="json")
+        reason = None
+        if verdict.champion_version != champion:
+            was, now = _named(verdict.champion_version), _named(champion)
+            reason = f"the verdict compared it with {was} in Production, but there is {now} now"
+        elif verdict.bundle_sha256 != trained.bundle_sha256:
+            reason = "the verdict was on other bytes"
+        elif verdict.config != policy:
+            reason = "the policy has changed since the verdict"
+        if reason:
+            raise StaleEvaluation(
+                f"The newest evaluation of version {version.version} no longer holds: {reason}.",
+                hint=_judge(version.version),
+            )
+
+    async def rollback(self, body: RollbackIn, *, if_match: str | None, actor: str) -> PromotionOut:
+        """Go back to a version that was in Production before; no new gate, the verdict of its time is shown."""
+        async with self._sessions.begin() as session:
+            dataset = await self._datasets.resolve(session, body.dataset)
+            await lock_ledger(session, dataset.id)
+            head = await find_head(session, dataset.id, "Production")
+            _require_head(head, if_match)
+            then = await _earlier(session, dataset.id, head, body.version)
+            entry = _rollback(then, head, reason=body.reason, actor=actor)
+            await self._append(session, entry)
+            verdict = await session.get(Evaluation, then.evaluation_id) if then.evaluation_id else None
+        return _out(entry, dataset.name, verdict)
+
+    async def head(self, dataset_name: str | None, stage: Stage) -> HeadOut:
+        """The newest entry of a stage."""
+        async with self._sessions() as session:
+            dataset = await self._datasets.resolve(session, dataset_name)
+            entry = await find_head(session, dataset.id, stage)
+            verdict = await session.get(Evaluation, entry.evaluation_id) if entry and entry.evaluation_id else None
+        shown = _out(entry, dataset.name, verdict) if entry else None
+        return HeadOut(dataset=dataset.name, stage=stage, head=entry.id if entry else 0, promotion=shown)
+
+    async def list_promotions(
+        self, *, dataset: str | None, stage: Stage | None, limit: int, cursor: str | None
+    ) -> Page[PromotionOut]:
+        """The ledger, newest first."""
+        query = select(Promotion, Dataset.name, Evaluation).join(Dataset, Dataset.id == Promotion.dataset_id)
+        query = query.outerjoin(Evaluation, Evaluation.id == Promotion.evaluation_id)
+        query = query.order_by(Promotion.id.desc()).limit(limit + 1)
+        if dataset:
+            query = query.where(Dataset.name == dataset)
+        if stage:
+            query = query.where(Promotion.stage == stage)
+        if position := decode_cursor(cursor, int):
+            query = query.where(Promotion.id < position[0])
+        async with self._sessions() as session:
+            rows = (await session.execute(query)).tuples().all()
+        items = [_out(*row) for row in rows[:limit]]
+        return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(rows) > limit else None)
+
+    async def mirror(self, context: JobContext) -> dict[str, Any]:
+        """The job that copies versions and stages of a dataset to MLflow."""
+        return await self._mirror.copy(context)
+
+    async def heal_aliases(self) -> int:
+        """Enqueue a copy for each dataset whose stages MLflow tells otherwise; the number of them."""
+        async with self._sessions.begin() as session:
+            unequal = await self._mirror.find_unequal(session)
+            for dataset_id in unequal:
+                await self._jobs.add(session, MIRROR, {}, dataset_id=dataset_id, actor="holdfast")
+        return len(unequal)
+
+
+async def _get_version(session: AsyncSession, number: int) -> tuple[Version, Dataset]:
+    query = select(Version, Dataset).join(Dataset).where(Version.version == number)
+    found = (await session.execute(query)).tuples().one_or_none()
+    if found is None:
+        raise NotFound(f"There is no version {number}.", hint="GET /models lists the versions there are.")
+    return found
+
+
+def _require_head(head: Promotion | None, if_match: str | None) -> None:
+    """Refuse a caller who looked at another head than there is."""
+    if if_match is None:
+        return
+    present = f'"{head.id if head else 0}"'
+    if present not in [tag.strip() for tag in if_match.split(",")] and not (if_match.strip() == "*" and head):
+        raise StaleHead(f"The newest entry is {present} now, not what If-Match names.")
+
+
+def _require_recommended(verdict: Evaluation) -> None:
+    if verdict.recommendation == "promote":
+        return
+    open_verdicts = ("fail",) if verdict.recommendation == "reject" else ("fail", "insufficient")
+    checks = [check for check in verdict.judgement["checks"] if check["verdict"] in open_verdicts]
+    raise GateNotPassed(
+        f"The gate says {verdict.recommendation} to version {verdict.version}: "
+        + " ".join(verdict.judgement["sentences"]),
+        recommendation=verdict.recommendation,
+        evaluation_id=verdict.id,
+        failed_checks=[{key: check[key] for key in ("name", "verdict", "sentence")} for check in checks],
+    )
+
+
+def _judge(version: int) -> str:
+    return f"POST /models/{version}/evaluate (`holdfast evaluate --version {version}`), then promote again."
+
+
+def _named(version: int | None) -> str:
+    return "nothing" if version is None else f"version {version}"
+
+
+def _promotion(
+    version: Version, body: PromoteIn, head: Promotion | None, verdict: Evaluation | None, *, actor: str
+) -> Promotion:
+    """An entry; the margins of `not_worse` count from the anchor, so it moves only where a version was better."""
+    gated = body.stage == "Production" and not body.force and verdict is not None
+    rule = verdict.rule if gated and verdict else None
+    anchor = head.anchor_version if head and rule == "not_worse" else version.version
+    return Promotion(
+        dataset_id=version.dataset_id,
+        stage=body.stage,
+        action="promote",
+        from_version=head.to_version if head else None,
+        to_version=version.version,
+        anchor_version=anchor if body.stage == "Production" else None,
+        evaluation_id=verdict.id if verdict else None,
+        rule=rule,
+        forced=body.force,
+        provisional=bool(gated and verdict and verdict.provisional),
+        reason=body.reason,
+        actor=actor,
+    )
+
+
+async def _earlier(session: AsyncSession, dataset_id: int, head: Promotion | None, version: int | None) -> Promotion:
+    """The entry that once brought the version to go back to into Production."""
+    if head is None:
+        raise Conflict("Nothing is in Production, so there is nothing to go back from.")
+    present = await find_last_promoted(session, dataset_id, head.to_version)
+    target = version if version is not None else present and present.from_version
+    if target is None:
+        raise Conflict(f"Version {head.to_version} is the first champion: there is none before it to go back to.")
+    if target == head.to_version:
+        raise Conflict(f"Version {target} is in Production already.", hint="There is nothing to do.")
+    then = await find_last_promoted(session, dataset_id, target)
+    if then is None:
+        hint = f"Promote it instead: POST /models/{target}/promote."
+        raise Conflict(f"Version {target} has never been in Production of this dataset.", hint=hint)
+    return then
+
+
+def _rollback(then: Promotion, head: Promotion | None, *, reason: str, actor: str) -> Promotion:
+    """An entry with the verdict, the rule and the anchor of its time."""
+    return Promotion(
+        dataset_id=then.dataset_id,
+        stage="Production",
+        action="rollback",
+        from_version=head.to_version if head else None,
+        to_version=then.to_version,
+        anchor_version=then.anchor_version,
+        evaluation_id=then.evaluation_id,
+        rule=then.rule,
+        forced=then.forced,
+        provisional=then.provisional,
+        reason=reason,
+        actor=actor,
+    )
+
+
+def _out(entry: Promotion, dataset: str, verdict: Evaluation | None) -> PromotionOut:
+    fields = {name: getattr(entry, name) for name in PromotionOut.model_fields if hasattr(entry, name)}
+    return PromotionOut(**fields, dataset=dataset, recommendation=verdict.recommendation if verdict else None)
