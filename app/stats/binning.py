@@ -25,7 +25,7 @@ def quantile_edges(values: Floats, n_bins: int = 10) -> Floats:
     """
     if not values.size:
         return np.empty(0)
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1], method="inverted_cdf"))
+    edges = np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins, method="inverted_cdf"))
     if edges.size == 1 and values.min() == values.max():
         return np.array([np.nextafter(edges[0], -np.inf), edges[0]])
     return np.asarray(edges, dtype=np.float64)

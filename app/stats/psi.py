@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import chi2, false_discovery_control, ncx2
+from scipy.special import chndtrinc
+from scipy.stats import chi2, false_discovery_control
 
 from app.stats.arrays import Floats, Interval, Ints
 
@@ -70,8 +70,7 @@ def _noncentrality(seen: float, freedom: int, upper_share: float) -> float:
     """The non-centrality of a chi-squared that has `upper_share` above `seen`; 0 where the central one has more."""
     if chi2.sf(seen, freedom) >= upper_share:
         return 0.0
-    furthest = seen + 20 * np.sqrt(seen + freedom) + 100
-    return float(brentq(lambda nc: ncx2.sf(seen, freedom, nc) - upper_share, 1e-12, furthest))
+    return float(chndtrinc(seen, freedom, 1 - upper_share))
 
 
 def psi(reference_counts: Ints, current_counts: Ints) -> Psi:
