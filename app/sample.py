@@ -12,9 +12,9 @@ What drives churn here (log-odds; `true_log_odds` is the exact formula):
 * Longer tenure, a good NPS and an integration lower it; no answer to the NPS survey raises it after two years.
 * Plan, fee and seats matter only through the above; region and channel do not matter at all.
 
-Missing values: `nps` where the survey went unanswered, `last_login_days` where nobody ever logged in, and a few fees and
-adoption figures at random. Labels of a few accounts are not known yet. The later month has no labels, less use, more
-tickets, dearer renewals, new accounts, and a channel that nobody had before.
+Missing values: `nps` where the survey went unanswered, `last_login_days` where nobody logged in for 30 days, and a
+few fees and adoption figures at random. Labels of a few accounts are not known yet. The later month has no labels,
+less use, more tickets, dearer renewals, new accounts, and a channel that nobody had before.
 """
 
 from collections.abc import Mapping

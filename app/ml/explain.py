@@ -189,6 +189,7 @@ class ShapSummary:
     Attributes
     ----------
     mean_absolute : by feature name, log-odds, largest first
+    features : names of the columns of the arrays
     n_sample : how many development rows, drawn at random, it is the mean of
     contributions : ndarray of shape (n_sample, number of features), log-odds
     values : ndarray of shape (n_sample, number of features)
@@ -196,6 +197,7 @@ class ShapSummary:
     """
 
     mean_absolute: dict[str, float]
+    features: tuple[str, ...]
     n_sample: int
     contributions: Floats
     values: Floats
@@ -227,7 +229,7 @@ def summarise(model: Model, X: Matrix, encoder: Encoder) -> ShapSummary:
     means = np.abs(by_feature).mean(axis=0)
     order = np.argsort(-means, kind="stable")
     ranked = {encoder.names[i]: float(means[i]) for i in order}
-    return ShapSummary(ranked, len(X), by_feature, _plot_values(X, encoder))
+    return ShapSummary(ranked, encoder.names, len(X), by_feature, _plot_values(X, encoder))
 
 
 def _plot_values(X: Matrix, encoder: Encoder) -> Floats:
