@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from app.db import Engine, make_engine, make_sessions, migrate
 from app.services.health import Health
+from app.services.jobs import Handler, Jobs
 from app.settings import Settings
 
 
@@ -18,6 +19,12 @@ class Services:
         self.engine = engine
         self.sessions = make_sessions(engine)
         self.health = Health(self.sessions, heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds)
+        self.jobs = Jobs(self.sessions, heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds)
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """What works on each kind of job."""
+        return {}
 
 
 @asynccontextmanager

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Header, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request, Response
 
 from app.container import Services
 from app.schemas.common import Name, Text
+from app.schemas.jobs import JobOut
 
 
 def _services(request: Request) -> Services:
@@ -64,3 +65,9 @@ JobId = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,17}$", description="A job's 
 RunId = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,17}$", description="A scoring run's id.", examples=["1"])]
 DatasetName = Annotated[Name, Path(description="A dataset's name.")]
 DatasetQuery = Annotated[Name | None, Query(description="The dataset; may be left out while there is only one.")]
+
+
+def accepted(response: Response, job: JobOut) -> JobOut:
+    """The job as the body of a 202 that says where to look for it."""
+    response.headers["Location"] = f"/jobs/{job.id}"
+    return job

@@ -159,3 +159,17 @@ class NothingChecked(HoldfastError):
 
     status, code, title = 404, "nothing_checked", "The monitor has not run yet"
     hint = "Run a check with POST /monitor."
+
+
+class JobEnded(HoldfastError):
+    """There is nothing left to cancel."""
+
+    status, code, title = 409, "job_ended", "The job has ended"
+    hint = "GET /jobs/{id} shows its result or problem."
+
+
+class AttemptsExhausted(HoldfastError):
+    """A job was begun as often as it may be, and its process or worker was lost each time."""
+
+    status, code, title = 500, "attempts_exhausted", "The job was lost too often"
+    hint = "The log of the workers tells how; often the memory did not suffice. Mend that and ask for the job again."

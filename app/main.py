@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 
 from app.container import open_services, open_store
 from app.problems import BodyLimit, add_error_handlers
-from app.routers import health
+from app.routers import health, jobs
 from app.settings import Settings
 from app.telemetry import RequestTelemetry, configure_logging
 
@@ -30,6 +30,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     add_error_handlers(app)
     app.include_router(health.router)
+    app.include_router(jobs.router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestTelemetry)
     return app
