@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from app.embedded.locks import exclusive, hold_shared, try_exclusive
 from app.embedded.place import PORT, Place, find_place
-from app.embedded.postmaster import ensure_database, ensure_running, shut_down
+from app.embedded.postmaster import open_database, shut_down
 from app.errors import ConfigurationError
 
 __all__ = ["EmbeddedPostgres"]
@@ -66,8 +66,7 @@ def _join(place: Place) -> int:
     with exclusive(place.start_lock):
         user = hold_shared(place.users_lock)
         try:
-            ensure_running(place)
-            ensure_database(place, DATABASE)
+            open_database(place, DATABASE)
         except BaseException:
             os.close(user)
             raise

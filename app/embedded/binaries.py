@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,7 +40,7 @@ def find_binaries(place: Place) -> Binaries:
     """The newest PostgreSQL that can be used, or that of the version which made the data, as no other reads them."""
     version = place.data / "PG_VERSION"
     major = int(version.read_text()) if version.exists() else None
-    for found in _list_installed():
+    for found in list_installed():
         if major in (None, found.major):
             return _reachable(found, place)
     if major is None:
@@ -52,12 +51,13 @@ def find_binaries(place: Place) -> Binaries:
     )
 
 
-def _list_installed() -> Iterator[Binaries]:
+def list_installed() -> list[Binaries]:
     """First those of the wheel, then those of the system, the newest first of each."""
+    installed = []
     for root in (_wheel_folder(), SYSTEM_FOLDER):
-        if root:
-            found = (_inspect(path.parent) for path in root.glob("*/bin/initdb"))
-            yield from sorted((each for each in found if each), key=lambda each: -each.major)
+        found = (_inspect(path.parent) for path in (root.glob("*/bin/initdb") if root else ()))
+        installed += sorted((each for each in found if each), key=lambda each: -each.major)
+    return installed
 
 
 def _wheel_folder() -> Path | None:

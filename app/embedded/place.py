@@ -72,6 +72,11 @@ class Place:
             return folder
         return SHORT_FOLDER / self.cluster_name
 
+    @property
+    def socket(self) -> Path:
+        """The socket, by the name PostgreSQL gives it."""
+        return self.sockets / f".s.PGSQL.{PORT}"
+
 
 def find_place(home: Path) -> Place:
     """The place that belongs to `home`, the same for every process; its folders are made if need be.
@@ -124,7 +129,7 @@ def _hash(path: Path) -> str:
 
 def make_folder(folder: Path, *, mode: int, owner: Account | None = None) -> None:
     """Make a folder if there is none; it appears at once with its mode and owner, and an old one is left as it is."""
-    if folder.exists():
+    if folder.is_dir():
         return
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
     try:

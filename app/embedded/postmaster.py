@@ -20,6 +20,7 @@ from app.errors import ConfigurationError
 
 POLL_SECONDS = 0.01
 START_SECONDS = 300.0  # crash recovery reads up to max_wal_size, a gigabyte
+CONNECT_SECONDS = 10.0
 ORPHAN_SECONDS = 10.0  # a backend that outlives its postmaster ends at its next wait
 STOP_SECONDS = 60.0
 MAX_LOG_BYTES = 10_000_000
@@ -29,8 +30,23 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def ensure_running(place: Place) -> None:
-    """Wait for the server that runs, or start one. Call it under the start lock."""
+def open_database(place: Place, name: str) -> None:
+    """See to it that the server runs and has the database. Call it under the start lock."""
+    from psycopg import OperationalError  # psycopg costs half a second, and nobody needs it before
+
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        _ensure_running(place)
+        try:
+            return _ensure_database(place, name)
+        except OperationalError as error:  # the server is just dying, or a cleaner of /tmp has taken its socket
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"PostgreSQL runs but can't be reached: {error}") from error
+        if not place.socket.exists():
+            shut_down(place)
+
+
+def _ensure_running(place: Place) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not _is_ready(place):
         if find_postmaster(place) is None:
@@ -40,9 +56,9 @@ def ensure_running(place: Place) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def ensure_database(place: Place, name: str) -> None:
+def _ensure_database(place: Place, name: str) -> None:
     """Make the role and the database if they are missing. The role is no superuser: what it runs stays in there."""
-    import psycopg  # costs half a second, and nobody needs it before
+    import psycopg
     from psycopg import sql
 
     with psycopg.connect(
@@ -169,8 +185,7 @@ def _make_data(place: Place, binaries: Binaries, server_lock: int) -> None:
 
 def _remove_remains(place: Place) -> None:
     """PostgreSQL itself would refuse to start while any process has the PID that stands in these files."""
-    socket = place.sockets / f".s.PGSQL.{PORT}"
-    for file in (place.data / "postmaster.pid", socket, socket.with_name(f"{socket.name}.lock")):
+    for file in (place.data / "postmaster.pid", place.socket, place.socket.with_name(f"{place.socket.name}.lock")):
         file.unlink(missing_ok=True)
 
 
