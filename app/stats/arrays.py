@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtri
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -22,7 +22,7 @@ class Interval(NamedTuple):
 
 def normal_quantile(confidence: float) -> float:
     """The z that holds `confidence` (0..1) of a standard normal between -z and z; 1.96 for .95."""
-    return float(norm.ppf(0.5 + confidence / 2))
+    return float(ndtri(0.5 + confidence / 2))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from math import ceil, sqrt
 
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from app.stats.arrays import normal_quantile
 
@@ -29,7 +29,7 @@ def churners_needed(
     >>> churners_needed(0.02)
     293
     """
-    z = normal_quantile(confidence) + float(norm.ppf(power))
+    z = normal_quantile(confidence) + float(ndtri(power))
     return ceil((z * sd_per_churner / difference) ** 2)
 
 
@@ -52,4 +52,4 @@ def pass_probability(true_value: float, *, se: float, threshold: float, confiden
     """
     if se == 0:
         return float(true_value >= threshold)
-    return float(norm.cdf((true_value - threshold) / se - normal_quantile(confidence)))
+    return float(ndtr((true_value - threshold) / se - normal_quantile(confidence)))

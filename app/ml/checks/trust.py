@@ -3,7 +3,7 @@
 from math import isfinite
 from typing import Any
 
-from app.ml.checks.rules import failing_confidence, sizes, span, verdict_at_least, worst_verdict
+from app.ml.checks.rules import failing_confidence, sizes, span, too_few, verdict_at_least, worst_verdict
 from app.ml.frame import Floats
 from app.ml.judgement import Check, Evidence, Verdict
 from app.schemas.config import EvaluationConfig
@@ -29,12 +29,16 @@ def check_calibration(evidence: Evidence, config: EvaluationConfig) -> Check:
     """Slope of the recalibration line inside its limits, and mean probability near the churn rate.
 
     The mean passes within `max_calibration_mean_error`, or within its own interval where that is wider; it fails where
-    its failing interval lies wholly beyond `max_calibration_mean_error`.
+    its failing interval lies wholly beyond `max_calibration_mean_error`. Fewer than 20 rows of either class decide
+    nothing.
     """
     line = calibration_line(evidence.y, evidence.p_model, evidence.accounts)
     error = mean_error(evidence.y, evidence.p_model, evidence.accounts)
     slope, limits = Estimate(line.slope, line.slope_se), (config.min_calibration_slope, config.max_calibration_slope)
     slope_verdict, mean_verdict = verdict_inside(slope, *limits, config), _mean_verdict(error, config)
+    near = mean_verdict is Verdict.PASS
+    if too_few(evidence.y):
+        slope_verdict = mean_verdict = Verdict.INSUFFICIENT
     return Check(
         name="calibration",
         estimate=line.slope,
@@ -43,7 +47,7 @@ def check_calibration(evidence: Evidence, config: EvaluationConfig) -> Check:
         threshold=limits,
         verdict=worst_verdict(slope_verdict, mean_verdict),
         sentence=_calibration_sentence(slope, slope_verdict, error, mean_verdict, config),
-        right_side=limits[0] <= line.slope <= limits[1] and mean_verdict is Verdict.PASS,
+        right_side=limits[0] <= line.slope <= limits[1] and near,
         details={
             "slope": {"estimate": line.slope, "se": line.slope_se, "verdict": slope_verdict},
             "intercept": _intercept(line, config),

@@ -1,0 +1,1 @@
+"""What must be fast or right often enough, measured; one command each."""

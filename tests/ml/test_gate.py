@@ -1,0 +1,246 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.ml.gate import Evidence, Judgement, Production, Recommendation, Verdict, judge
+from app.ml.judgement import Check
+from app.schemas.config import EvaluationConfig
+from app.stats.power import pass_probability
+from benchmarks.gate import draw_evidence, study
+
+CONFIG = EvaluationConfig()
+
+
+def draw(
+    seed: int,
+    n: int = 4000,
+    rate: float = 0.15,
+    *,
+    auc: float = 0.80,
+    baseline_auc: float = 0.74,
+    production_auc: float | None = None,
+    same_recipe: bool = False,
+) -> Evidence:
+    rng = np.random.default_rng(seed)
+    return draw_evidence(
+        rng, n, rate, auc=auc, baseline_auc=baseline_auc, production_auc=production_auc, same_recipe=same_recipe
+    )
+
+
+def twin(evidence: Evidence, *, same_recipe: bool = False) -> Evidence:
+    """The candidate is in production already."""
+    everywhere = np.ones(evidence.y.size, dtype=bool)
+    return replace(evidence, production=Production(7, evidence.p_model, everywhere, same_recipe))
+
+
+def of(judgement: Judgement, name: str) -> Check:
+    return next(check for check in judgement.checks if check.name == name)
+
+
+def test_a_good_first_model_is_promoted_with_all_six_checks_told() -> None:
+    found = judge(draw(1), CONFIG)
+    assert [check.name for check in found.checks] == [
+        "thresholds",
+        "improvement_over_baseline",
+        "improvement_over_production",
+        "calibration",
+        "distribution",
+        "stability",
+    ]
+    assert (found.recommendation, found.provisional) == (Recommendation.PROMOTE, False)
+    assert (found.rule, found.deciding_check) == ("first_champion", "thresholds")
+    assert of(found, "improvement_over_production").verdict is Verdict.NOT_APPLICABLE
+    assert all(check.sentence for check in found.checks)
+
+
+def test_a_model_below_the_bar_is_rejected() -> None:
+    found = judge(draw(2, auc=0.62, baseline_auc=0.58), CONFIG)
+    assert of(found, "thresholds").verdict is Verdict.FAIL
+    assert found.recommendation is Recommendation.REJECT
+    assert found.sentences[0] == "Reject: thresholds failed."
+
+
+def test_few_churners_and_no_production_promote_provisionally() -> None:
+    found = judge(draw(30, n=300, rate=0.12, auc=0.78, baseline_auc=0.68), EvaluationConfig(min_auc=0.75))
+    assert of(found, "thresholds").verdict is Verdict.INSUFFICIENT
+    assert (found.recommendation, found.provisional) == (Recommendation.PROMOTE, True)
+    assert "thresholds" in found.insufficient
+    assert "judge again as outcomes mature" in found.sentences[0]
+    assert "churners. Under 200 one test side says little" in found.sentences[-1]
+
+
+def test_provisional_asks_every_estimate_to_be_on_the_right_side() -> None:
+    found = judge(draw(30, n=300, rate=0.12, auc=0.78, baseline_auc=0.79), CONFIG)
+    check = of(found, "improvement_over_baseline")
+    assert (check.verdict, check.right_side) == (Verdict.INSUFFICIENT, False)
+    assert found.recommendation is Recommendation.HOLD
+    assert "improvement over baseline" in found.sentences[0]
+
+
+def test_with_production_too_little_evidence_means_hold() -> None:
+    found = judge(draw(4, n=600, auc=0.79, production_auc=0.78), CONFIG)
+    assert of(found, "improvement_over_production").verdict is Verdict.INSUFFICIENT
+    assert (found.recommendation, found.provisional) == (Recommendation.HOLD, False)
+    assert "churners would show" in found.sentences[0]
+
+
+def test_a_truly_better_model_is_promoted_over_production() -> None:
+    found = judge(draw(5, n=10_000, auc=0.80, production_auc=0.76), CONFIG)
+    assert (found.recommendation, found.rule) == (Recommendation.PROMOTE, "better")
+    assert found.deciding_check == "improvement_over_production"
+
+
+def test_a_truly_worse_model_is_rejected() -> None:
+    found = judge(draw(6, n=10_000, auc=0.76, production_auc=0.80), CONFIG)
+    assert of(found, "improvement_over_production").verdict is Verdict.FAIL
+    assert found.recommendation is Recommendation.REJECT
+
+
+@pytest.mark.parametrize("same_recipe", [False, True], ids=["better", "not worse"])
+def test_equal_scores_have_no_error_and_pass(*, same_recipe: bool) -> None:
+    found = judge(twin(draw(7), same_recipe=same_recipe), CONFIG)
+    check = of(found, "improvement_over_production")
+    assert (check.estimate, check.interval, check.verdict) == (0.0, (0.0, 0.0), Verdict.PASS)
+    assert found.recommendation is Recommendation.PROMOTE
+
+
+def test_equal_recipes_are_judged_by_not_worse_unless_the_policy_says_otherwise() -> None:
+    evidence = draw(8, production_auc=0.80, same_recipe=True)
+    check = of(judge(evidence, CONFIG), "improvement_over_production")
+    assert (check.details["rule"], check.threshold) == ("not_worse", -0.01)
+    strict = judge(evidence, EvaluationConfig(promotion_rule="better"))
+    assert (strict.rule, of(strict, "improvement_over_production").threshold) == ("better", 0.0)
+
+
+def test_margins_do_not_add_up_past_the_anchor() -> None:
+    evidence = draw(9, n=10_000, auc=0.76, production_auc=0.76, same_recipe=True)
+    best = draw(9, n=10_000, auc=0.82, production_auc=0.76)  # the same seed: the same labels and common noise
+    np.testing.assert_array_equal(best.y, evidence.y)
+    production = Production(7, evidence.p_model, np.ones(10_000, dtype=bool), True, None, 3, best.p_model)
+    found = judge(replace(evidence, production=production), CONFIG)
+    check = of(found, "improvement_over_production")
+    assert check.estimate == 0.0
+    assert check.details["anchor"]["verdict"] is Verdict.FAIL
+    assert "version 3, the last promoted as better" in check.sentence
+    assert found.recommendation is Recommendation.REJECT
+
+
+def test_only_fair_rows_are_compared() -> None:
+    evidence = draw(10, production_auc=0.5)
+    assert evidence.production is not None
+    fair = np.arange(evidence.y.size) < 2000
+    spoiled = np.where(fair, evidence.p_model, evidence.y)  # production has seen the labels of the other rows
+    found = judge(replace(evidence, production=replace(evidence.production, p=spoiled, fair=fair)), CONFIG)
+    check = of(found, "improvement_over_production")
+    assert (check.estimate, check.details["n"]) == (0.0, 2000)
+
+
+@pytest.mark.parametrize("n_churners", [0, 19])
+def test_fewer_than_twenty_fair_churners_decide_nothing(n_churners: int) -> None:
+    evidence = twin(draw(11))
+    assert evidence.production is not None
+    fair = (evidence.y == 0) | (np.cumsum(evidence.y) <= n_churners)
+    found = judge(replace(evidence, production=replace(evidence.production, fair=fair)), CONFIG)
+    check = of(found, "improvement_over_production")
+    assert check.verdict is Verdict.INSUFFICIENT
+    assert found.recommendation is Recommendation.HOLD
+    assert "too few" in check.sentence
+
+
+def test_a_baseline_that_is_as_good_is_said_so_in_words() -> None:
+    found = judge(draw(12, auc=0.78, baseline_auc=0.785), CONFIG)
+    assert found.baseline_as_good
+    assert any("logistic baseline is as good or better" in sentence for sentence in found.sentences)
+    assert not judge(draw(12, auc=0.80, baseline_auc=0.70), CONFIG).baseline_as_good
+
+
+def test_a_baseline_as_candidate_is_compared_with_the_base_rate() -> None:
+    evidence = replace(draw(13), baseline_is_model=True)
+    found = judge(evidence, CONFIG)
+    check, thresholds = of(found, "improvement_over_baseline"), of(found, "thresholds")
+    assert check.estimate is not None
+    assert thresholds.estimate is not None
+    assert check.interval is not None
+    assert thresholds.interval is not None
+    assert check.estimate == pytest.approx(thresholds.estimate - 0.5)
+    assert check.interval == pytest.approx([end - 0.5 for end in thresholds.interval])
+    assert check.verdict is Verdict.PASS
+    assert not found.baseline_as_good
+
+
+def test_one_failing_check_rejects_even_where_the_deciding_one_passes() -> None:
+    evidence = draw(14)
+    found = judge(replace(evidence, p_model=evidence.p_model / 3), CONFIG)
+    assert of(found, "thresholds").verdict is Verdict.PASS
+    assert of(found, "calibration").verdict is Verdict.FAIL
+    assert found.recommendation is Recommendation.REJECT
+
+
+def test_power_is_stated_for_an_equal_a_better_and_a_worse_model() -> None:
+    found = judge(draw(15, production_auc=0.80), CONFIG)
+    se = of(found, "improvement_over_production").details["se"]
+    assert found.power.reference == "production"
+    assert found.power.equal == pytest.approx(0.025)
+    assert found.power.better == pytest.approx(pass_probability(0.02, se=se, threshold=0), abs=0.05)
+    assert found.power.worse is not None
+    assert found.power.worse < 0.001
+    assert set(found.power.churners_needed) == {"0.01", "0.02"}
+
+
+def test_power_of_a_twin_does_not_promise_to_see_every_difference() -> None:
+    power = judge(twin(draw(16), same_recipe=True), CONFIG).power
+    assert power.equal == 1.0
+    assert power.better is not None
+    assert power.better < 1.0
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5, 40], ids=lambda n: f"{n} rows")
+@pytest.mark.parametrize("one_class", [False, True])
+def test_whatever_is_missing_the_answer_is_json_without_nan(rows: int, *, one_class: bool) -> None:
+    evidence = draw(17, n=4000)
+    y = np.zeros(rows) if one_class else evidence.y[:rows]
+    small = replace(
+        evidence,
+        y=y,
+        accounts=np.array([f"account {i}" for i in range(rows)], dtype=object),
+        p_model=evidence.p_model[:rows],
+        p_baseline=evidence.p_baseline[:rows],
+        production=Production(1, evidence.p_baseline[:rows], np.ones(rows, dtype=bool)),
+    )
+    for case in (small, replace(small, production=None), replace(small, baseline_is_model=True)):
+        found = judge(case, CONFIG)
+        assert found.recommendation is not Recommendation.REJECT
+        assert json.loads(json.dumps(found.to_json(), allow_nan=False))["checks"][0]["name"] == "thresholds"
+
+
+def test_a_check_has_the_agreed_shape() -> None:
+    for check in judge(draw(18, production_auc=0.78), CONFIG).to_json()["checks"]:
+        assert list(check) == [
+            "name", "estimate", "interval", "confidence", "threshold", "verdict", "sentence", "details",
+        ]  # fmt: skip
+
+
+def test_rows_of_one_account_are_one_piece_of_evidence() -> None:
+    once = draw(19, n=1000)
+    thrice = replace(
+        once,
+        y=np.tile(once.y, 3),
+        p_model=np.tile(once.p_model, 3),
+        p_baseline=np.tile(once.p_baseline, 3),
+        accounts=np.tile(once.accounts, 3),
+    )
+    single, triple = judge(once, CONFIG), judge(thrice, CONFIG)
+    for name in ("thresholds", "improvement_over_baseline"):
+        assert of(triple, name).interval == pytest.approx(of(single, name).interval, abs=0.001)
+
+
+@pytest.mark.slow
+def test_rates_of_promotion_are_those_that_were_stated() -> None:
+    equal = study(2000, 0.10, 0.0, same_recipe=False, runs=200, seed=5)
+    better = study(10_000, 0.10, 0.02, same_recipe=False, runs=60, seed=5)
+    assert equal.promoted <= 0.06  # nominal 2.5 %
+    assert better.promoted >= 0.9
+    assert better.passes == pytest.approx(better.stated_power, abs=0.08)
+    assert equal.se_constant == pytest.approx(0.122, abs=0.02)
