@@ -13,6 +13,8 @@ from app.ml.frame import Floats
 
 MIN_CHURNERS_ISOTONIC = 1_000  # below, its steps fit noise (Niculescu-Mizil, Caruana 2005, figure 7)
 
+_SAME_LOSS = 1e-6  # nats per row; below it a richer calibrator isn't worth its coefficients
+
 
 class Calibrator(Protocol):
     """A never falling map from margins (log-odds) to probabilities."""
@@ -279,7 +281,7 @@ def choose_calibrator(margins: Floats, y: Floats, folds: npt.NDArray[np.int64]) 
     chosen = "platt"
     for kind in fits:
         gain = losses[chosen] - losses[kind]
-        if gain.mean() > gain.std(ddof=1) / np.sqrt(gain.size):
+        if gain.mean() > max(gain.std(ddof=1) / np.sqrt(gain.size), _SAME_LOSS):
             chosen = kind
     return CalibratorChoice(fits[chosen](margins, y), {kind: float(loss.mean()) for kind, loss in losses.items()})
 

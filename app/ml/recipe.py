@@ -16,6 +16,8 @@ from app.stats.calibration import log_loss
 Folds = npt.NDArray[np.int64]
 Progress = Callable[[float], None]
 
+_SAME_LOSS = 1e-9  # nats; below it a difference is rounding
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -134,7 +136,7 @@ def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_round
             margins[rows] += model.round_margins(X_out, at)
         line = fit_platt(margins, y, start=line)
         losses[at] = log_loss(y, line.apply(margins))
-        if not n_best or losses[at] < losses[n_best - 1]:
+        if not n_best or losses[at] < losses[n_best - 1] - _SAME_LOSS:
             n_best, best = at + 1, margins.copy()
     return Walk(n_best, best, losses)
 

@@ -1,0 +1,114 @@
+"""Rows made ready for training: sorted by account, encoded, dealt to folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from app.ml.encoding import FittedEncoder, Matrix, fit_encoder
+from app.ml.fingerprint import training_data_hash
+from app.ml.frame import Feature, Floats, Frame
+from app.ml.split import SIDE_NAMES, Sides, deal_folds
+
+
+class TrainingError(ValueError):
+    """These rows can't be trained on; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows sorted by account and encoded.
+
+    Attributes
+    ----------
+    frame, y, sides : the n rows with their labels and sides
+    fitted : the encoder and what it left out
+    X : ndarray of shape (n, d)
+    in_profile : boolean ndarray of shape (n,); the rows that make the drift profile
+    folds : ndarray of shape (development rows,)
+    order : ndarray of shape (n,); where each row stands in the caller's frame
+    data_hash : SHA-256 of the rows
+    """
+
+    frame: Frame
+    y: Floats
+    sides: Sides
+    fitted: FittedEncoder
+    X: Matrix
+    in_profile: npt.NDArray[np.bool_]
+    folds: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int64]
+    data_hash: str
+
+    @property
+    def development(self) -> npt.NDArray[np.bool_]:
+        """The rows a model may learn from: boolean, of shape (n,)."""
+        return np.asarray(self.sides != "test")
+
+    @property
+    def churn_rate(self) -> float:
+        """Of the development rows, 0..1."""
+        return float(self.y[self.development].mean())
+
+
+def require_usable(frame: Frame, sides: Sides, profile_rows: npt.NDArray[np.bool_]) -> None:
+    """Refuse rows without a label, and sides without churners or without others.
+
+    Raises
+    ------
+    TrainingError
+        With the side that lacks them.
+    """
+    if len(sides) != len(frame) or len(profile_rows) != len(frame):
+        raise TrainingError(f"{len(frame)} rows need as many sides and profile marks")
+    if frame.churned is None or not np.isin(frame.churned, (0.0, 1.0)).all():
+        raise TrainingError("every row needs a label: churned or stayed")
+    for side in SIDE_NAMES:
+        n_churned, n = int(frame.churned[sides == side].sum()), int((sides == side).sum())
+        if n_churned in (0, n):
+            raise TrainingError(f"the {side} side has {n_churned} churners in {n} rows: it needs both kinds")
+
+
+def prepare(
+    frame: Frame,
+    sides: Sides,
+    features: Sequence[Feature],
+    profile_rows: npt.NDArray[np.bool_],
+    *,
+    n_folds: int,
+    seed: int,
+) -> Rows:
+    """Sort by account, freeze the encoder on the development rows, deal these to folds.
+
+    Raises
+    ------
+    app.ml.encoding.EncodingError, app.ml.split.SplitError
+        Where no feature is left, or an account can't be dealt.
+    """
+    order = _by_account(frame)
+    rows, sides = frame.take(order), sides[order]
+    development = sides != "test"
+    fitted = fit_encoder(rows.features.filter(pa.array(development)), features)
+    y = np.asarray(rows.churned, dtype=np.float64)
+    names = np.asarray(rows.accounts.to_pylist(), dtype=object)
+    in_profile = profile_rows[order] & development
+    return Rows(
+        frame=rows,
+        y=y,
+        sides=sides,
+        fitted=fitted,
+        X=fitted.encoder.encode(rows.features),
+        in_profile=in_profile if in_profile.any() else development,
+        folds=deal_folds(names[development].tolist(), y[development], n_folds, seed=seed),
+        order=order,
+        data_hash=training_data_hash(rows, sides, features),
+    )
+
+
+def _by_account(frame: Frame) -> npt.NDArray[np.int64]:
+    """The order of rows by account, byte for byte, then by instant."""
+    names = frame.accounts.to_pylist()
+    instants = [0] * len(names) if frame.as_of is None else frame.as_of.cast(pa.int64()).to_pylist()
+    return np.array(sorted(range(len(names)), key=lambda i: (names[i], instants[i])), dtype=np.int64)
