@@ -16,7 +16,7 @@ T = TypeVar("T")
 BIGINT_MAX = 2**63 - 1
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", examples=["customers"])]
-AccountId = Annotated[str, Field(min_length=1, max_length=200, examples=["A-00042"])]
+AccountId = Annotated[str, Field(min_length=1, max_length=200, examples=["A000042"])]
 
 
 class BodyIn(BaseModel):

@@ -49,7 +49,7 @@ class OutcomesIn(BodyIn):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"outcomes": [{"account_id": "A-00042", "churned": False, "observed_at": "2026-01-31T00:00:00Z"}]}
+                {"outcomes": [{"account_id": "A000042", "churned": False, "observed_at": "2026-01-31T00:00:00Z"}]}
             ]
         }
     )

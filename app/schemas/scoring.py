@@ -16,7 +16,7 @@ TierName = Literal["high", "medium", "low"]
 Value = StrictBool | StrictInt | StrictFloat | StrictStr | None
 FeatureName = Annotated[str, Field(min_length=1, max_length=200)]
 
-SAMPLE_ACCOUNT = "A-00042"
+SAMPLE_ACCOUNT = "A000042"  # of the sample of `make demo`: it stays, so it can be scored in either month
 
 
 class BatchIn(BodyIn):
@@ -123,7 +123,9 @@ class AccountIn(BodyIn):
 class ScoreIn(BodyIn):
     """Accounts to score at once."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"accounts": [{"account_id": SAMPLE_ACCOUNT}]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"dataset": "sample", "accounts": [{"account_id": SAMPLE_ACCOUNT}]}]}
+    )
 
     dataset: Name | None = None
     version: VersionChoice = "champion"

@@ -50,7 +50,8 @@ def reasons_json(reasons: pa.ListArray) -> pa.Array:
 
     Parameters
     ----------
-    reasons : pyarrow list array of shape (n,) of `app.ml.explain.REASON_TYPE`
+    reasons : pyarrow list array of shape (n,)
+        Of `app.ml.explain.REASON_TYPE`.
     """
     parts = reasons.flatten()
     objects = pc.binary_join_element_wise(

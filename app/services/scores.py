@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, select, tuple_
+from sqlalchemy import Select, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
@@ -12,6 +12,7 @@ from app.errors import NotFound, NothingScored
 from app.schemas.common import Page, decode_cursor, encode_cursor
 from app.schemas.config import ScoringConfig
 from app.schemas.scoring import AccountScoresOut, Reason, RunOut, ScoreOut, TierName
+from app.services.choice import choose_version
 from app.services.datasets import Datasets
 from app.services.models import Models
 from app.services.score_csv import stream_scores
@@ -60,25 +61,15 @@ class Scores:
             raise NotFound(f"There is no scoring run {run_id}.", hint="GET /score/batches lists the runs.")
         return _run_out(*found)
 
-    async def list_accounts(self, wanted: ScoreFilter, *, limit: int, cursor: str | None) -> Page[ScoreOut]:
-        """Accounts of one run, the riskiest first; later pages stay with the run of the first."""
+    async def list_accounts(
+        self, wanted: ScoreFilter, *, limit: int, cursor: str | None, as_csv: bool = False
+    ) -> Page[ScoreOut] | AsyncIterator[bytes]:
+        """Accounts of one run, the riskiest first: a page, or all of them as CSV. Later pages stay with their run."""
         position = decode_cursor(cursor, int, float, int)
         async with self._sessions() as session:
             run = await self._find_run(session, wanted, run_id=position[0] if position else wanted.run)
-            query = _rows(run.id, wanted).order_by(Prediction.churn_probability.desc(), Prediction.id).limit(limit + 1)
-            if position:
-                after = (-Prediction.churn_probability, Prediction.id)
-                query = query.where(Prediction.churn_probability <= position[1])
-                query = query.where(tuple_(*after) > tuple_(-position[1], position[2]))
-            found = (await session.scalars(query)).all()
-        items = [_score_out(row, run) for row in found[:limit]]
-        last = found[limit - 1] if len(found) > limit else None
-        return Page(items=items, next_cursor=last and encode_cursor([run.id, last.churn_probability, last.id]))
-
-    async def stream_accounts(self, wanted: ScoreFilter) -> AsyncIterator[bytes]:
-        """All accounts of one run as CSV, the riskiest first; the run is settled before the first byte."""
-        async with self._sessions() as session:
-            run = await self._find_run(session, wanted, run_id=wanted.run)
+            if not as_csv:
+                return await _read_page(session, run, wanted, limit=limit, position=position)
         return stream_scores(self._sessions, run, tier=wanted.tier, min_probability=wanted.min_probability)
 
     async def get_account(self, dataset: str | None, account_id: str, *, limit: int) -> AccountScoresOut:
@@ -111,10 +102,12 @@ class Scores:
             if run is None or run.published_at is None:
                 raise NotFound(f"There is no published scoring run {run_id}.", hint="GET /score/batches lists them.")
             return run
-        dataset = await self._datasets.resolve(session, wanted.dataset)
         if wanted.version is None:
+            dataset = await self._datasets.resolve(session, wanted.dataset)
             return _require(await _find_current(session, dataset.id), f"{dataset.name} has no current scores.")
-        version = await self._models.resolve(session, wanted.version, dataset)
+        dataset, version = await choose_version(
+            session, self._datasets, self._models, dataset=wanted.dataset, version=wanted.version
+        )
         newest = await find_newest_run(session, dataset.id, version.version)
         return _require(newest, f"Version {version.version} has not scored {dataset.name}.")
 
@@ -167,6 +160,22 @@ def _rows(run_id: int, wanted: ScoreFilter) -> Select[tuple[Prediction]]:
     if wanted.min_probability is not None:
         query = query.where(Prediction.churn_probability >= wanted.min_probability)
     return query
+
+
+async def _read_page(
+    session: AsyncSession, run: ScoringRun, wanted: ScoreFilter, *, limit: int, position: list[Any] | None
+) -> Page[ScoreOut]:
+    """The first comparison is one the index on the run's table can use."""
+    query = _rows(run.id, wanted).order_by(Prediction.churn_probability.desc(), Prediction.id).limit(limit + 1)
+    if position:
+        query = query.where(Prediction.churn_probability <= position[1])
+        query = query.where(
+            tuple_(-Prediction.churn_probability, Prediction.id) > tuple_(literal(-position[1]), literal(position[2]))
+        )
+    found = (await session.scalars(query)).all()
+    last = found[limit - 1] if len(found) > limit else None
+    cursor = encode_cursor([run.id, last.churn_probability, last.id]) if last else None
+    return Page(items=[_score_out(row, run) for row in found[:limit]], next_cursor=cursor)
 
 
 def _run_out(run: ScoringRun, dataset: str, revision: int) -> RunOut:

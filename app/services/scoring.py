@@ -9,7 +9,7 @@ import pyarrow as pa
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db import Sessions, advisory_lock, copy_in
+from app.db import Sessions, copy_in
 from app.errors import NoActiveAccounts, RowsDoNotFit
 from app.ml.encoding import EncodingError
 from app.ml.frame import Frame
@@ -19,12 +19,13 @@ from app.schemas.config import ScoringConfig
 from app.schemas.jobs import JobOut
 from app.schemas.scoring import BatchIn
 from app.services.bundles import Bundles
+from app.services.choice import choose_version
 from app.services.datasets import Datasets
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
+from app.services.ledger import find_champion, lock_ledger
 from app.services.models import Models
 from app.services.prediction_rows import score_frame
-from app.services.promotion import PROMOTION_LOCK, find_champion
 from app.services.run_tables import attach_run_table, create_run_table, drop_run, index_by_risk, run_table
 from app.services.run_tiers import known_cutoffs, settle_tiers
 from app.settings import Settings
@@ -88,8 +89,9 @@ class Scoring:
     async def submit(self, body: BatchIn, *, actor: str) -> JobOut:
         """Queue the scoring; the version is settled now, so that a promotion in between can't change what was asked."""
         async with self._sessions.begin() as session:
-            dataset = await self._datasets.resolve(session, body.dataset)
-            version = await self._models.resolve(session, body.version, dataset)
+            dataset, version = await choose_version(
+                session, self._datasets, self._models, dataset=body.dataset, version=body.version
+            )
             await self._datasets.get_revision(session, dataset, None)
         config = self._config(dataset, body.scoring.model_dump(exclude_unset=True, mode="json"))
         params = {"version": version.version, "scoring": config.model_dump(mode="json")}
@@ -202,21 +204,23 @@ class Scoring:
         async with self._sessions.begin() as session:
             await batch.context.guard(session)
             await attach_run_table(session, run.id)
-            figures = {name: getattr(run, name) for name in ("n_scored", "tiers", "warnings", "feature_counts", "as_of")}
+            figures = {
+                name: getattr(run, name) for name in ("n_scored", "tiers", "warnings", "feature_counts", "as_of")
+            }
             await session.execute(update(ScoringRun).where(ScoringRun.id == run.id).values(**figures))
 
     async def _publish(self, context: JobContext, run_id: int) -> dict[str, Any]:
-        """Show the run; under the lock of promotions, so that `current` is true of the instant it is said."""
+        """Show the run; under the lock of the ledger, so that `current` is true of the instant it is said."""
         await context.step("publish", 0.99)
         async with self._sessions.begin() as session:
             await context.guard(session)
             run = await session.get_one(ScoringRun, run_id)
             if run.published_at is None:
-                async with advisory_lock(session, PROMOTION_LOCK, run.dataset_id):
-                    champion = await find_champion(session, run.dataset_id)
-                    run.current = champion is not None and champion.to_version == run.version
-                    run.provisional = champion is not None and run.current and champion.provisional
-                    run.published_at = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+                await lock_ledger(session, run.dataset_id)
+                champion = await find_champion(session, run.dataset_id)
+                run.current = champion is not None and champion.to_version == run.version
+                run.provisional = champion is not None and run.current and champion.provisional
+                run.published_at = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
         return _result(run)
 
 

@@ -1,0 +1,161 @@
+"""Monitoring: whether the model in use still sees what it learned from, and whether what it said came true."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions
+from app.errors import NotFound, NothingChecked, NothingScored
+from app.ml.drift import check_drift
+from app.ml.profile import Counts
+from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.config import MonitoringConfig
+from app.schemas.jobs import JobOut
+from app.schemas.monitoring import CheckOut, DriftOut, MonitorIn, MonitorOut
+from app.services.bundles import Bundles
+from app.services.datasets import Datasets
+from app.services.frames import Frames
+from app.services.jobs import JobContext, Jobs
+from app.services.models import Models
+from app.services.monitor_report import Findings, make_report, read_tier_shifts, save_report
+from app.services.outcomes import read_realised
+from app.services.realised import RealisedRun, judge_newest, read_auc_at_gate, realise_run
+from app.services.scores import find_newest_run, published_batches
+from app.settings import Settings
+from app.tables import Dataset, Job, MonitoringLog, ScoringRun
+
+MAX_RUNS = 12  # of a version, newest first, whose realised figures are looked at
+
+
+class Monitoring:
+    """Checks the champion, or any run that is named."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        settings: Settings,
+        *,
+        datasets: Datasets,
+        frames: Frames,
+        models: Models,
+        bundles: Bundles,
+        jobs: Jobs,
+    ) -> None:
+        self._sessions = sessions
+        self._defaults = settings.monitoring
+        self._datasets = datasets
+        self._frames = frames
+        self._models = models
+        self._bundles = bundles
+        self._jobs = jobs
+
+    async def submit(self, body: MonitorIn, *, actor: str) -> JobOut:
+        """Queue a check of the run named or of the champion's newest one, which is settled now."""
+        async with self._sessions() as session:
+            run = await self._choose_run(session, body)
+            dataset = await session.get_one(Dataset, run.dataset_id)
+        request = body.monitoring.model_dump(exclude_unset=True, mode="json")
+        config = MonitoringConfig.layered(request, dataset.defaults.get("monitoring", {}), self._defaults)
+        params = {"run": run.id, "save": body.save, "monitoring": config.model_dump(mode="json")}
+        return await self._jobs.submit("monitor", params, dataset_id=dataset.id, actor=actor)
+
+    async def _choose_run(self, session: AsyncSession, body: MonitorIn) -> ScoringRun:
+        dataset = None if body.run and not body.dataset else await self._datasets.resolve(session, body.dataset)
+        if body.run is not None:
+            return await _get_run(session, body.run, dataset)
+        champion = await self._models.resolve(session, "champion", dataset)
+        run = await find_newest_run(session, champion.dataset_id, champion.version)
+        if run is None:
+            raise NothingScored(f"Version {champion.version}, the champion, has scored nobody yet.")
+        return run
+
+    async def run(self, context: JobContext) -> dict[str, Any]:
+        """Read what was counted and what came true, then judge; the row of the log is written last, if asked for."""
+        config = MonitoringConfig.model_validate(context.params["monitoring"])
+        await context.step("drift", 0.1)
+        async with self._sessions() as session:
+            run = await session.get_one(ScoringRun, context.params["run"])
+            dataset = await session.get_one(Dataset, run.dataset_id)
+        scorer = await self._bundles.load(run.version)
+        drift = check_drift(scorer.bundle.profile, Counts.from_json(run.feature_counts or {}), config)
+        await context.step("outcomes", 0.4)
+        found = await self._look_back(dataset, run)
+        performance, judged = judge_newest([(each.run, each.realised) for each in found], config)
+        await context.step("report", 0.9)
+        async with self._sessions.begin() as session:
+            await context.guard(session)
+            findings = Findings(drift, performance, judged, found, await read_tier_shifts(session, run))
+            now = (await session.execute(text("SELECT now()"))).scalar_one()
+            report = make_report(context, dataset, run, config, findings, now=now)
+            if report.saved:
+                await save_report(session, report, dataset)
+        return report.model_dump(mode="json")
+
+    async def _look_back(self, dataset: Dataset, checked: ScoringRun) -> list[RealisedRun]:
+        """What came of the runs of this version, the one that is checked first and then those before it."""
+        found = []
+        async with self._sessions() as session:
+            now = (await session.execute(text("SELECT now()"))).scalar_one()
+            auc_at_gate = await read_auc_at_gate(session, checked.version)
+            labels = await self._frames.labels_query(session, dataset)
+            for run in await _runs_up_to(session, checked):
+                rows = await read_realised(session, dataset, run, labels=labels, now=now)
+                found.append(await asyncio.to_thread(realise_run, run, rows, auc_at_gate))
+        return found
+
+    async def newest(self, dataset: str | None) -> MonitorOut:
+        """The newest verdict, saved or not."""
+        async with self._sessions() as session:
+            found = await self._datasets.resolve(session, dataset)
+            query = select(Job.result).where(
+                Job.kind == "monitor", Job.dataset_id == found.id, Job.status == "succeeded"
+            )
+            result = await session.scalar(query.order_by(Job.finished_at.desc(), Job.id.desc()).limit(1))
+        if result is None:
+            raise NothingChecked(f"No check of {found.name} has succeeded yet.")
+        return MonitorOut.model_validate(result)
+
+    async def drift(self, dataset: str | None) -> DriftOut:
+        """The features of the newest check, the furthest from the reference first."""
+        check = await self.newest(dataset)
+        names = ("job_id", "dataset", "version", "run_id", "report_date", "health_status")
+        return DriftOut(
+            **{name: getattr(check, name) for name in names},
+            score=check.score_drift,
+            features=sorted(check.features, key=lambda feature: -feature.psi),
+        )
+
+    async def list_checks(self, dataset: str | None, *, limit: int, cursor: str | None) -> Page[CheckOut]:
+        """Saved verdicts, newest first."""
+        position = decode_cursor(cursor, int)
+        query = select(MonitoringLog, Dataset.name).join(Dataset, Dataset.id == MonitoringLog.dataset_id)
+        query = query.order_by(MonitoringLog.id.desc()).limit(limit + 1)
+        query = query.where(MonitoringLog.id < position[0]) if position else query
+        async with self._sessions() as session:
+            if dataset is not None:
+                query = query.where(MonitoringLog.dataset_id == (await self._datasets.resolve(session, dataset)).id)
+            rows = (await session.execute(query)).tuples().all()
+        items = [_check_out(*row) for row in rows[:limit]]
+        return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(rows) > limit else None)
+
+
+async def _get_run(session: AsyncSession, run_id: int, dataset: Dataset | None) -> ScoringRun:
+    run = await session.get(ScoringRun, run_id)
+    if run is None or run.kind != "batch" or run.published_at is None or (dataset and run.dataset_id != dataset.id):
+        where = f" of {dataset.name}" if dataset else ""
+        raise NotFound(f"There is no published scoring run {run_id}{where}.", hint="GET /score/batches lists the runs.")
+    return run
+
+
+async def _runs_up_to(session: AsyncSession, checked: ScoringRun) -> list[ScoringRun]:
+    query = published_batches(checked.dataset_id).where(
+        ScoringRun.version == checked.version, ScoringRun.published_at <= checked.published_at
+    )
+    return list(await session.scalars(query.limit(MAX_RUNS)))
+
+
+def _check_out(row: MonitoringLog, dataset: str) -> CheckOut:
+    fields = {name: getattr(row, name) for name in CheckOut.model_fields if name != "dataset"}
+    return CheckOut(**fields, dataset=dataset)
