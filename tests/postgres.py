@@ -15,14 +15,27 @@ from app.db import psycopg_url
 from app.embedded import EmbeddedPostgres
 from app.settings import Settings
 
+MEMORY = Path("/dev/shm")
 RUN_HOME = "HOLDFAST_TEST_RUN_HOME"
 
 
 def make_run_home() -> None:
     """Make the folder of this run's server; the workers find it, as they inherit our environment."""
-    home = Path(tempfile.mkdtemp(prefix="holdfast-tests-", dir="/tmp"))
-    home.chmod(0o711)  # started by root, the server runs as another user, who must be able to pass
-    os.environ[RUN_HOME] = str(home)
+    os.environ[RUN_HOME] = str(make_scratch())
+
+
+def make_scratch() -> Path:
+    """Make a folder for servers of the tests, in memory where there is room: a clone then takes a fifth of the time."""
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-tests-", dir=MEMORY if _is_roomy(MEMORY) else "/tmp"))
+    folder.chmod(0o711)  # started by root, the server runs as another user, who must be able to pass
+    return folder
+
+
+def _is_roomy(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK):
+        return False
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize > 4 * 1024**3 and not state.f_flag & getattr(os, "ST_NOEXEC", 0)
 
 
 def remove_run_home() -> None:

@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.embedded import EmbeddedPostgres, binaries, place, postmaster
 from app.errors import ConfigurationError
+from tests.postgres import make_scratch
 
 ROOT = Path(__file__).parent.parent
 USER = """
@@ -51,8 +51,7 @@ StartUser = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def base() -> Iterator[Path]:
     """A folder that every user can pass; servers below it are killed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="holdfast-embedded-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = make_scratch()
     yield folder
     for file in folder.glob("**/postmaster.pid"):
         end(int(file.read_text().split()[0]), folder)
@@ -62,8 +61,7 @@ def base() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def model() -> Iterator[Path]:
     """A home after its first start, to be copied: that takes a tenth of the time."""
-    folder = Path(tempfile.mkdtemp(prefix="holdfast-embedded-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = make_scratch()
     with EmbeddedPostgres(folder):
         pass
     yield folder
@@ -72,8 +70,7 @@ def model() -> Iterator[Path]:
 
 @pytest.fixture
 def home(base: Path, model: Path) -> Path:
-    subprocess.run(["cp", "-a", model, base / "home"], check=True)
-    return base / "home"
+    return copy(model, base / "home")
 
 
 @pytest.fixture
@@ -93,6 +90,13 @@ def start_user() -> Iterator[StartUser]:
     for user in users:
         user.kill()
         user.communicate()
+
+
+def copy(model: Path, home: Path) -> Path:
+    """The copy of a stopped server is a server; only `cp` keeps the owners."""
+    home.parent.mkdir(exist_ok=True)
+    subprocess.run(["cp", "-a", model, home], check=True)
+    return home
 
 
 def end(pid: int, folder: Path) -> None:
@@ -283,15 +287,12 @@ def lock_files(home: Path) -> list[Path]:
     return [home / "postgres/data/postmaster.pid", home / "postgres/run/.s.PGSQL.5432.lock"]
 
 
-def test_the_pid_of_another_postgresql_is_not_taken_for_the_server(base: Path) -> None:
-    with EmbeddedPostgres(base / "a") as other:
-        with EmbeddedPostgres(base / "b"):
-            pass
-        shutil.copy(base / "a/postgres/data/postmaster.pid", base / "b/postgres/data/postmaster.pid")
-        with EmbeddedPostgres(base / "b") as url:
-            assert ask(url, "SELECT system_identifier FROM pg_control_system()", role="postgres") != ask(
-                other, "SELECT system_identifier FROM pg_control_system()", role="postgres"
-            )
+def test_the_pid_of_another_postgresql_is_not_taken_for_the_server(base: Path, model: Path) -> None:
+    a, b = copy(model, base / "a"), copy(model, base / "b")
+    with EmbeddedPostgres(a) as other:
+        shutil.copy(a / "postgres/data/postmaster.pid", b / "postgres/data/postmaster.pid")
+        with EmbeddedPostgres(b) as url:
+            assert ask(url, "SHOW data_directory", role="postgres") == str(b / "postgres/data")
         assert ask(other, "SELECT 1") == 1
 
 
@@ -308,6 +309,13 @@ def test_a_killed_initdb_is_done_again(base: Path, start_user: StartUser) -> Non
     assert sorted(path.name for path in (home / "postgres").glob("data*")) == ["data"]
 
 
+def test_a_socket_that_was_cleaned_away_comes_back(home: Path) -> None:
+    with EmbeddedPostgres(home):
+        (home / "postgres/run/.s.PGSQL.5432").unlink()
+        with EmbeddedPostgres(home) as url:
+            assert ask(url, "SELECT 1") == 1
+
+
 def test_ctrl_c_of_a_user_is_not_for_the_server(home: Path, start_user: StartUser) -> None:
     user = start_user(home, process_group=0)
     url = url_of(user)
@@ -318,12 +326,12 @@ def test_ctrl_c_of_a_user_is_not_for_the_server(home: Path, start_user: StartUse
 
 
 @pytest.mark.parametrize("name", ["x" * 120, "two words/ünï", "a,b:c", "q'uo\"te\\$x%41"])
-def test_odd_and_long_paths(base: Path, name: str) -> None:
-    home = base / name
+def test_odd_and_long_paths(base: Path, model: Path, name: str) -> None:
+    home = copy(model, base / name)
     with EmbeddedPostgres(home) as url:
         assert ask(url, "SELECT 1") == 1
-        assert home.is_dir()
-    shutil.rmtree(place.find_place(home).sockets)
+        assert (home / "postgres/data/postmaster.pid").exists()
+    place.find_place(home).sockets.rmdir()
 
 
 def test_a_socket_folder_prepared_by_somebody_else_is_refused(base: Path) -> None:
@@ -336,6 +344,7 @@ def test_a_socket_folder_prepared_by_somebody_else_is_refused(base: Path) -> Non
     sockets.unlink()
 
 
+@pytest.mark.slow
 def test_what_it_did_not_make_stays_as_it_was(base: Path) -> None:
     home = base / "project" / "home"
     home.mkdir(parents=True)
@@ -366,6 +375,7 @@ def test_without_a_postgresql_the_way_out_is_named(base: Path, monkeypatch: pyte
     assert "DATABASE_URL" in refused.value.advice
 
 
+@pytest.mark.slow
 def test_data_stay_with_the_version_that_made_them(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = base / "home"
     if not list(binaries.SYSTEM_FOLDER.glob("*/bin/initdb")):
@@ -414,6 +424,7 @@ def test_root_without_ptrace_finds_the_server(home: Path, start_user: StartUser)
         assert url_of(user) == url
 
 
+@pytest.mark.slow
 @as_root
 def test_an_ordinary_user_runs_it_alone(base: Path, start_user: StartUser) -> None:
     home = base / "home"
@@ -433,6 +444,7 @@ def test_an_ordinary_user_is_told_when_home_is_not_writable(base: Path, start_us
     assert "ConfigurationError: PostgreSQL can't keep its data below" in user.communicate()[1]
 
 
+@pytest.mark.slow
 @as_root
 def test_programs_below_a_closed_folder_are_copied(base: Path, start_user: StartUser) -> None:
     closed = base / "closed"
@@ -449,13 +461,14 @@ def test_programs_below_a_closed_folder_are_copied(base: Path, start_user: Start
     for path in (closed, *closed.rglob("*")):
         path.chmod(path.stat().st_mode & 0o700)  # as a strict umask makes them
     before = state_of([closed, *closed.rglob("*")])
-    url_of(start_user(base / "home", env={**os.environ, "PYTHONPATH": str(closed)}))
+    url_of(start_user(base / "home", env={**os.environ, "PYTHONPATH": str(closed)}, umask=0o077))
     assert Path(postmaster_of(base / "home").exe()).is_relative_to(base / "home/postgres")
     assert state_of([closed, *closed.rglob("*")]) == before
     with EmbeddedPostgres(base / "home") as url:
         assert ask(url, "SELECT 1") == 1
 
 
+@pytest.mark.slow
 @as_root
 def test_a_home_below_a_closed_folder_keeps_its_data_elsewhere(base: Path) -> None:
     closed = base / "closed"

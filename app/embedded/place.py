@@ -16,7 +16,7 @@ from app.errors import ConfigurationError
 PORT = 5432  # only part of the socket's name: nothing listens on TCP
 SYSTEM_FOLDER = Path("/var/lib/holdfast")
 SHORT_FOLDER = Path("/tmp")  # noqa: S108 - the same for every process, and short; see _check_owner
-MAX_SOCKET_BYTES = 107  # sun_path of Linux is 108 bytes with the closing NUL, of macOS 104
+MAX_SOCKET_BYTES = 103  # sun_path has 104 bytes on macOS and 108 on Linux, the closing NUL included
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_./-]+")  # others (spaces, commas, colons) mean something to some driver
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Place:
         """The folder of the socket; a short one elsewhere when its path would be too long or too odd."""
         folder = self.folder / "run"
         n_bytes = len(os.fsencode(folder / f".s.PGSQL.{PORT}"))
-        if n_bytes <= min(MAX_SOCKET_BYTES, 103) and PLAIN_PATH.fullmatch(str(folder)):
+        if n_bytes <= MAX_SOCKET_BYTES and PLAIN_PATH.fullmatch(str(folder)):
             return folder
         return SHORT_FOLDER / self.cluster_name
 

@@ -44,6 +44,7 @@ def open_database(place: Place, name: str) -> None:
                 raise ConfigurationError(f"PostgreSQL runs but can't be reached: {error}") from error
         if not place.socket.exists():
             shut_down(place)
+        time.sleep(POLL_SECONDS)
 
 
 def _ensure_running(place: Place) -> None:
@@ -60,10 +61,12 @@ def _ensure_database(place: Place, name: str) -> None:
     """Make the role and the database if they are missing. The role is no superuser: what it runs stays in there."""
     import psycopg
     from psycopg import sql
+    from psycopg.conninfo import make_conninfo
 
-    with psycopg.connect(
-        host=str(place.sockets), port=PORT, user="postgres", dbname="postgres", autocommit=True
-    ) as connection:
+    address = make_conninfo(
+        host=str(place.sockets), port=PORT, user="postgres", dbname="postgres", connect_timeout=int(CONNECT_SECONDS)
+    )
+    with psycopg.connect(address, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return
         role = sql.Identifier(name)
