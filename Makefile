@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows everything, `make serve` runs the service. `make help` lists the rest.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo serve test check openapi lock browser-tools browser-test clean
+.PHONY: help install demo serve test check openapi lock browser-tools browser-test clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -12,6 +12,8 @@ PYTEST := $(BIN)/pytest -p no:cacheprovider
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+
+install: $(READY) ## the virtual environment, from the hashed lock; the other targets do so too
 
 demo: $(READY) ## the whole life of one model on a sample, then stop
 	@$(BIN)/holdfast demo

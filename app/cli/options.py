@@ -1,0 +1,47 @@
+"""Options into request bodies: the same checks as over HTTP, told as wrong usage."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    B = TypeVar("B", bound=BaseModel)
+
+
+def changes(**options: Any) -> dict[str, Any]:
+    """The options that were given; those left out come from the dataset, the settings, the code."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def parse_params(params: Sequence[str] | None, model_type: str | None) -> dict[str, Any]:
+    """`--param max_depth=4` as the parameters of the model asked for."""
+    if not params:
+        return {}
+    pairs = [text.partition("=") for text in params]
+    for key, separator, _ in pairs:
+        if not (key and separator):
+            raise typer.BadParameter(f"'{key}' is not of the form KEY=VALUE.", param_hint="--param")
+    return {f"{model_type or 'xgboost'}_params": {key: _value(text) for key, _, text in pairs}}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def request(kind: "type[B]", **fields: Any) -> "B":
+    """A request body of the fields that were given; what it does not accept is wrong usage, exit code 2."""
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate({name: value for name, value in fields.items() if value not in (None, {})})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise typer.BadParameter(f"{place}: {first['msg']}" if place else str(first["msg"])) from None

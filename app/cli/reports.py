@@ -1,0 +1,191 @@
+"""The answers of the service as tables for people: the gate, accounts at risk, the monitor, history, a comparison."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.markup import escape
+
+from app.cli.commands import as_command
+from app.cli.terminal import Json, coloured, interval, number, say, say_next, share, show_table, threshold, when
+
+
+def show_gate(evaluation: Json) -> None:
+    """The gate's checks and what it recommends, in words."""
+    rows = [
+        [
+            escape(check["name"]),
+            number(check["estimate"]),
+            interval(check["interval"]),
+            threshold(check["threshold"]),
+            coloured(check["verdict"]),
+            escape(check["sentence"]),
+        ]
+        for check in evaluation["checks"]
+    ]
+    title = f"The gate on version {evaluation['version']}"
+    show_table(title, ["check", "estimate", "95 % interval", "threshold", "verdict", "in words"], rows)
+    say(f"The gate says {evaluation['recommendation']}{', provisionally' if evaluation['provisional'] else ''}.")
+    for sentence in evaluation["sentences"]:
+        say(sentence)
+    if evaluation["next"]:
+        say_next(*map(as_command, evaluation["next"]))
+
+
+def show_accounts(accounts: Iterable[Json], title: str) -> None:
+    """Accounts with their risk and the reasons in words."""
+    rows = [
+        [
+            escape(account["account_id"]),
+            share(account["churn_probability"]),
+            coloured(account["risk_tier"]),
+            "; ".join(escape(reason["text"]) for reason in account["reasons"]),
+        ]
+        for account in accounts
+    ]
+    show_table(title, ["account", "churn probability", "tier", "reasons, the strongest first"], rows)
+
+
+def show_run(run: Json) -> None:
+    """What a scoring run did: how many accounts, and its tiers."""
+    rows = [
+        [
+            coloured(tier["tier"]),
+            f"{tier['n']:,}",
+            share(tier["share"]),
+            number(tier["expected_churners"], 0),
+            share(tier["share_of_churners"]),
+        ]
+        for tier in run["tiers"] or []
+    ]
+    title = f"Run {run['id']}: {run['n_scored']:,} accounts scored by version {run['version']}"
+    show_table(title, ["tier", "accounts", "share", "churners expected", "of all churners"], rows)
+    for warning in run["warnings"] or []:
+        say(f"Note: {warning['sentence']}")
+
+
+def show_scoring(run: Json) -> None:
+    """The same on the command line, with what to type next."""
+    show_run(run)
+    say_next("holdfast monitor --save" if run["current"] else "holdfast compare --version1 champion --version2 ...")
+
+
+def show_monitor(report: Json, n_features: int = 10) -> None:
+    """The monitor's verdict, the features that moved furthest, and what to do."""
+    measured = ([report["score_drift"]] if report["score_drift"] else []) + list(report["features"])[:n_features]
+    rows = [
+        [
+            escape(item["name"]),
+            number(item["psi"]),
+            coloured(item["state"]),
+            share(item["missing_before"]),
+            share(item["missing_after"]),
+            share(item["unseen"]),
+        ]
+        for item in measured
+    ]
+    columns = ["feature", "PSI", "state", "missing before", "missing now", "unseen levels"]
+    show_table(f"Version {report['version']}, run {report['run_id']}", columns, rows)
+    say(f"Health: {report['health_status']}.")
+    for action in report["recommended_actions"]:
+        say(f"- {action}")
+
+
+def show_revision(revision: Json) -> None:
+    """What was understood of an upload."""
+    rows = [
+        [escape(column["name"]), escape(column["kind"]), share(column.get("missing_share"))]
+        for column in revision["columns"]
+    ]
+    show_table(f"Revision {revision['number']}: {revision['n_rows']:,} rows", ["column", "kind", "missing"], rows)
+    labels = f"{revision['n_labelled']:,} rows have a known outcome, {revision['n_churned']:,} of them churned."
+    say(labels)
+    say_next("holdfast train --register")
+
+
+def show_training(result: Json) -> None:
+    """Both models on all sides, and how they compare."""
+    rows = [
+        [escape(f"{role}: {result[role]['model_type']}"), side, *(number(figures[name]) for name, _ in _FIGURES)]
+        for role in ("primary", "baseline")
+        for side, figures in _sides(result[role]["metrics"])
+    ]
+    show_table("Training", ["model", "side", *(title for _, title in _FIGURES)], rows)
+    for sentence in [result["summary"], *result["warnings"]]:
+        say(sentence)
+    if result["version"]:
+        say(f"Registered as version {result['version']}.")
+    say_next(*map(as_command, result["next"]))
+
+
+_FIGURES = (
+    ("roc_auc", "ROC AUC"),
+    ("pr_auc", "PR AUC"),
+    ("log_loss", "log-loss"),
+    ("brier", "Brier"),
+    ("calibration_slope", "calibration slope"),
+)
+
+
+def _sides(metrics: Json) -> list[tuple[str, Json]]:
+    names = {"train": "train (in sample)", "validation": "validation", "test": "test"}
+    return [(title, metrics[side]) for side, title in names.items()]
+
+
+def show_registered(version: Json) -> None:
+    """The version that a trained model became."""
+    verb = "Registered" if version["created"] else "Was registered already"
+    say(f"{verb}: version {version['version']}, {version['model_type']}, of dataset {version['dataset']}.")
+    say_next(f"holdfast evaluate --version {version['version']}")
+
+
+def show_promotion(entry: Json) -> None:
+    """A new entry of the ledger."""
+    before = f" in place of version {entry['from_version']}" if entry["from_version"] else ""
+    marks = "".join(f", {mark}" for mark in ("forced", "provisional") if entry[mark])
+    say(f"Version {entry['to_version']} is in {entry['stage']}{before} ({entry['action']}{marks}).")
+    flag = "" if entry["stage"] == "Production" else f" --model-version {entry['to_version']}"
+    say_next(f"holdfast score{flag}")
+
+
+def show_history(versions: Sequence[Json]) -> None:
+    """The registered versions, newest first."""
+    rows = [
+        [
+            str(item["version"]),
+            escape(item["dataset"]),
+            escape(item["model_type"] + (" (baseline)" if item["role"] == "baseline" else "")),
+            number(item["test_roc_auc"]),
+            escape(item["stage"] or "-") + (", provisional" if item["provisional"] else ""),
+            coloured(item["verdict"]["recommendation"]) if item["verdict"] else "-",
+            escape(item["experiment"]),
+            when(item["registered_at"]),
+        ]
+        for item in versions
+    ]
+    columns = ["version", "dataset", "model", "test AUC", "stage", "gate", "experiment", "registered (UTC)"]
+    show_table("Versions", columns, rows)
+    if not versions:
+        say("Nothing is registered yet.")
+        say_next("holdfast train --register")
+
+
+def show_comparison(comparison: Json) -> None:
+    """Two versions side by side: figures, what differs, how scores moved."""
+    a, b = f"version {comparison['a']['version']}", f"version {comparison['b']['version']}"
+    figures = [
+        [escape(row["name"]), number(row["a"]), number(row["b"]), number(row["difference"])]
+        for row in comparison["metrics"]
+    ]
+    show_table("On the test side", ["figure", a, b, "difference"], figures)
+    if not comparison["same_rows"]:
+        say("The two were judged on different rows: the figures do not compare exactly.")
+    differences = [
+        [escape(item["name"]), escape(str(item["a"])), escape(str(item["b"]))]
+        for item in [*comparison["parameters"], *comparison["data"]]
+    ]
+    if differences:
+        show_table("What differs", ["", a, b], differences)
+    if comparison["score_shift"]:
+        shift = [[escape(name), escape(str(value))] for name, value in comparison["score_shift"].items()]
+        show_table("How scores moved", ["", ""], shift)
+    if comparison["next"]:
+        say_next(*map(as_command, comparison["next"]))

@@ -1,0 +1,202 @@
+"""`holdfast demo`: a service of its own, driven through HTTP from an upload to the monitor's verdict, then stopped."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+
+from app.cli.reports import show_accounts, show_gate, show_monitor, show_run
+from app.cli.serving import listen
+from app.cli.terminal import JobProgress, coloured, make_console, say, say_next, share
+from app.errors import ConfigurationError, HoldfastError
+from app.sample import HORIZON_DAYS, make_sample, write_csv
+from app.settings import Settings
+
+Json = dict[str, Any]
+DATASET = "sample"
+ACCOUNT = "A000042"  # stays a customer in both months, so it can be scored
+START_SECONDS = 120
+STOP_SECONDS = 20
+
+
+def run_demo(settings: Settings) -> None:
+    """Tell the story; whatever happens, the service that was started for it ends."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the service ends with us
+    began_at = time.monotonic()
+    with _running_service(settings) as url, httpx.Client(base_url=url, timeout=120, trust_env=False) as http:
+        _tell(Api(http))
+    say(f"Done in {time.monotonic() - began_at:.0f} s; the service of this demo has stopped, its data stay.")
+    say_next(
+        "make serve                                the service on http://127.0.0.1:8000, with these data",
+        "open http://127.0.0.1:8000/docs           every call, to try out",
+        ".venv/bin/holdfast history                the versions there are",
+        ".venv/bin/holdfast import accounts.csv --name mine --id-column id --label-column churned",
+        ".venv/bin/holdfast ui                     the training runs in MLflow",
+    )
+
+
+class Api:
+    """The service, called as anybody would call it."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def call(self, method: str, path: str, *, content_type: str = "application/json", **arguments: Any) -> Any:
+        """The answer's JSON.
+
+        Raises
+        ------
+        HoldfastError
+            with the problem's own sentence and hint, where the service refuses.
+
+        """
+        headers = {"X-Actor": "demo", "Content-Type": content_type}
+        answer = self._http.request(method, path, headers=headers, **arguments)
+        if answer.is_error:
+            problem = answer.json()
+            raise HoldfastError(f"{method} {path}: {problem['detail']}", hint=problem["hint"])
+        return answer.json()
+
+    def finish(self, path: str, body: Json) -> Json:
+        """Ask for long work and wait for it, showing its steps; the job's result."""
+        job = self.call("POST", path, json=body)
+        with JobProgress(job["kind"]) as progress:
+            while job["status"] in {"queued", "running"}:
+                progress.show(job["step"], job["progress"])
+                job = self.call("GET", f"/jobs/{job['id']}", params={"wait": 0.5})
+            if job["status"] != "succeeded":
+                problem = job["problem"] or {"detail": f"Job {job['id']} was {job['status']}.", "hint": ""}
+                raise HoldfastError(problem["detail"], hint=problem["hint"])
+        result: Json = job["result"]
+        return result
+
+
+def _tell(api: Api) -> None:
+    with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder:
+        first, later = _write_sample(Path(folder))
+        _heading("1. Upload: 20,000 accounts of an invented SaaS business, whose churn is known")
+        _create_dataset(api)
+        _upload(api, "PUT", first)
+        version = _train(api)
+        _judge_and_promote(api, version)
+        _heading("5. Three months later: new rows arrive, their churn is not known yet")
+        _upload(api, "POST", later)
+    _score(api)
+    _monitor(api)
+    _score_one(api)
+
+
+def _heading(text: str) -> None:
+    make_console().print(f"\n[bold]{text}[/]")
+
+
+def _write_sample(folder: Path) -> tuple[Path, Path]:
+    sample = make_sample()
+    first, later = folder / "march.csv", folder / "june.csv"
+    write_csv(sample.snapshots, first)
+    write_csv(sample.later, later)
+    return first, later
+
+
+def _create_dataset(api: Api) -> None:
+    names = [item["name"] for item in api.call("GET", "/datasets", params={"limit": 1000})["items"]]
+    if DATASET in names:
+        return
+    columns = {"id_column": "account_id", "label_column": "churned", "positive_value": "true", "as_of_column": "as_of"}
+    api.call("POST", "/datasets", json={"name": DATASET, **columns, "horizon_days": HORIZON_DAYS})
+
+
+def _upload(api: Api, method: str, path: Path) -> None:
+    with path.open("rb") as rows:
+        revision = api.call(method, f"/datasets/{DATASET}/rows", content_type="text/csv", content=rows)
+    say(f"Revision {revision['number']}: {revision['n_rows']:,} rows, {revision['n_labelled']:,} with a known outcome.")
+
+
+def _train(api: Api) -> int:
+    _heading("2. Train: XGBoost, and a logistic regression to be measured against")
+    result = api.finish("/train", {"dataset": DATASET, "register": True})
+    version: int = result["version"]
+    say(f"Registered as version {version}.")
+    return version
+
+
+def _judge_and_promote(api: Api, version: int) -> None:
+    _heading("3. Evaluate: six checks on accounts that the model has never seen")
+    evaluation = api.finish(f"/models/{version}/evaluate", {})
+    show_gate(evaluation)
+    _heading("4. Promote")
+    promotion = api.call("POST", f"/models/{version}/promote", json={"stage": "Production", "reason": "demo"})
+    before = f", in place of version {promotion['from_version']}" if promotion["from_version"] else ""
+    say(f"Version {version} is in Production{before} (rule: {promotion['rule']}).")
+
+
+def _score(api: Api) -> None:
+    _heading("6. Score every active account")
+    run = api.finish("/score/batches", {"dataset": DATASET})
+    show_run(run)
+    accounts = api.call("GET", "/score/accounts", params={"dataset": DATASET, "limit": 10})
+    show_accounts(accounts["items"], "The ten accounts most at risk")
+
+
+def _monitor(api: Api) -> None:
+    _heading("7. Monitor: do the accounts still look like those of the training?")
+    show_monitor(api.finish("/monitor", {"dataset": DATASET, "save": True}))
+
+
+def _score_one(api: Api) -> None:
+    _heading(f"8. Score one account at once: {ACCOUNT}")
+    answer = api.call("POST", "/score", json={"dataset": DATASET, "accounts": [{"account_id": ACCOUNT}]})
+    [score] = answer["scores"]
+    risk = f"{share(score['churn_probability'])}, tier {coloured(score['risk_tier'])}"
+    make_console().print(f"Churn probability {risk}, by version {answer['version']}.")
+
+
+@contextmanager
+def _running_service(settings: Settings) -> Iterator[str]:
+    """A service on the same store and a free port; it is asked to stop at the end, and made to if it does not."""
+    with listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-P", "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with tempfile.TemporaryFile() as log:
+        # A session of its own: Ctrl-C is ours to answer, or the service would be gone before we have asked it to stop.
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - our own
+        try:
+            url = f"http://127.0.0.1:{port}"
+            say(f"Starting the service on {url} ...")
+            _wait_until_ready(process, url, log)
+            yield url
+        finally:
+            _stop(process)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: IO[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5, trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet, or still migrating
+        time.sleep(0.2)
+    raise ConfigurationError("The service did not start.", hint=_tail(log))
+
+
+def _tail(log: IO[bytes], n_lines: int = 15) -> str:
+    log.seek(0)
+    return "\n".join(log.read().decode(errors="replace").splitlines()[-n_lines:])
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
