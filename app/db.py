@@ -23,6 +23,7 @@ Engine = AsyncEngine
 Sessions = async_sessionmaker[AsyncSession]
 DatabaseError = DBAPIError
 UNREACHABLE = (InterfaceError, OperationalError, ConnectionError, asyncpg.CannotConnectNowError)
+CUT_OFF = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 MIGRATION_LOCK = 0x686F6C64  # any constant of ours: two services migrating at once take turns
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
@@ -90,6 +91,13 @@ def hold_lock(database_url: str, key: int) -> Iterator[Connection]:
 def is_bad_value(error: DBAPIError) -> bool:
     """Whether the database refused a value as such (SQLSTATE class 22), so that the caller is to blame."""
     return str(getattr(error.orig, "sqlstate", "") or "").startswith("22")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database is merely away for a while, so that trying again may help."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, (*UNREACHABLE, *CUT_OFF))
 
 
 @asynccontextmanager

@@ -173,3 +173,10 @@ class AttemptsExhausted(HoldfastError):
 
     status, code, title = 500, "attempts_exhausted", "The job was lost too often"
     hint = "The log of the workers tells how; often the memory did not suffice. Mend that and ask for the job again."
+
+
+class UnexpectedFailure(HoldfastError):
+    """A bug, as far as callers are told of it; the log has the rest."""
+
+    status, code, title = 500, "internal_error", "Unexpected failure"
+    hint = "Tell the operator the number of the job; the log of the workers has the rest."

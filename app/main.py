@@ -12,6 +12,7 @@ from app.problems import BodyLimit, add_error_handlers
 from app.routers import health, jobs
 from app.settings import Settings
 from app.telemetry import RequestTelemetry, configure_logging
+from app.worker import running_worker
 
 DESCRIPTION = """
 The whole life of a churn model over REST: upload data, train, judge, promote, score every active account, monitor.
@@ -43,5 +44,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(open_store(settings))
         app.state.services = await stack.enter_async_context(open_services(settings, url))
+        if settings.run_worker:
+            await stack.enter_async_context(running_worker(settings, url))
         logging.getLogger("holdfast").info("ready")
         yield

@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     artifact_root: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     run_worker: bool = True
+    worker_jobs: int = Field(default=2, ge=1)
     max_upload_bytes: int = Field(default=2 * 1024**3, gt=0)
     max_body_bytes: int = Field(default=4 * 1024**2, gt=0)
     max_bundle_bytes: int = Field(default=256 * 1024**2, gt=0)

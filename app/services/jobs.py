@@ -135,7 +135,7 @@ class Jobs:
             open_job = (Job.id == job_id, Job.status.not_in(ENDED))
             await session.execute(update(Job).where(*open_job).values(cancel_requested=True))
             # A transaction under `guard` holds the row: then somebody works on it, and will hear of the wish.
-            nobody = (Job.status == "queued") | (Job.heartbeat_at < func.now() - _seconds(self._timeout))
+            nobody = (Job.status == "queued") | (Job.heartbeat_at < func.now() - interval(self._timeout))
             locked = select(Job).where(*open_job, nobody).with_for_update(skip_locked=True)
             idle = await session.scalar(locked)
             if idle:
@@ -145,24 +145,24 @@ class Jobs:
             raise JobEnded(f"Job {job_id} has {job.status}: it can't be cancelled any more.")
         return job
 
-    async def events(self, job_id: int) -> AsyncIterator[JobOut | None]:
+    async def events(self, job_id: int, *, quiet_seconds: float = KEEP_ALIVE_SECONDS) -> AsyncIterator[JobOut | None]:
         """Each change of the job until it has ended, and None when nothing has changed for a while."""
         first = await self._read(job_id)
-        return self._changes(first)
+        return self._changes(first, quiet_seconds)
 
     async def any_worker(self) -> bool:
         """Whether any worker is alive, here or on another host."""
-        alive = Worker.heartbeat_at > func.now() - _seconds(self._timeout)
+        alive = Worker.heartbeat_at > func.now() - interval(self._timeout)
         async with self._sessions() as session:
             return bool(await session.scalar(select(exists().where(alive))))
 
-    async def _changes(self, job: JobOut) -> AsyncIterator[JobOut | None]:
+    async def _changes(self, job: JobOut, quiet_seconds: float) -> AsyncIterator[JobOut | None]:
         yield job
         told_at = time.monotonic()
         while not (job.has_ended or self.closing.is_set()):
             await self._pause(POLL_SECONDS[1] / 2)
             seen, job = job, await self._read(job.id)
-            if job != seen or time.monotonic() - told_at > KEEP_ALIVE_SECONDS:
+            if job != seen or time.monotonic() - told_at > quiet_seconds:
                 told_at = time.monotonic()
                 yield job if job != seen else None
 
@@ -196,6 +196,6 @@ async def _dataset_id(session: AsyncSession, name: str) -> int:
     return dataset_id
 
 
-def _seconds(seconds: float) -> Any:
+def interval(seconds: float) -> Any:
     """An interval, as SQL."""
     return func.make_interval(0, 0, 0, 0, 0, 0, seconds)
