@@ -98,7 +98,7 @@ def psi(reference_counts: Ints, current_counts: Ints) -> Psi:
     Examples
     --------
     >>> round(psi(np.array([500, 500]), np.array([600, 400])).value, 4)
-    0.0404
+    0.0405
     """
     n, m, n_bins = int(reference_counts.sum()), int(current_counts.sum()), reference_counts.size
     if reference_counts.shape != current_counts.shape or not n or not m:

@@ -139,7 +139,11 @@ def check_distribution(evidence: Evidence, config: EvaluationConfig) -> Check:
 
 
 def score_psi(reference: Floats, current: Floats) -> Psi:
-    """PSI of two samples of scores over about ten quantile bins of the first, sparse ones merged."""
+    """PSI of two samples of scores over about ten quantile bins of the first, sparse ones merged.
+
+    Both are rounded to single precision: where one was stored so, equal scores must not fall on two sides of an edge.
+    """
+    reference, current = (scores.astype(np.float32).astype(np.float64) for scores in (reference, current))
     edges = quantile_edges(reference)
     return psi(*merge_neighbours(bin_counts(reference, edges), bin_counts(current, edges)))
 

@@ -71,6 +71,12 @@ def test_scores_of_the_same_population_pass(evidence: Evidence) -> None:
     assert check.details["against_production"] is None
 
 
+def test_scores_stored_in_single_precision_are_still_the_same_scores(evidence: Evidence) -> None:
+    tied = np.round(evidence.active_scores, 1)
+    stored = replace(evidence, reference_scores=tied.astype(np.float32).astype(np.float64), active_scores=tied)
+    assert check_distribution(stored, CONFIG).estimate == 0.0
+
+
 def test_scores_that_moved_far_fail(evidence: Evidence) -> None:
     moved = replace(evidence, active_scores=expit(logit(evidence.active_scores) + 1.5))
     check = check_distribution(moved, CONFIG)
