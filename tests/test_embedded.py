@@ -100,11 +100,12 @@ def copy(model: Path, home: Path) -> Path:
 
 
 def end(pid: int, folder: Path) -> None:
-    """Kill a server that a test has left, and nothing else."""
+    """Stop a server that a test has left, and nothing else; a kill would leave its shared memory behind."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         if any(word.startswith(str(folder)) for word in process.cmdline()):
-            process.kill()
+            process.send_signal(signal.SIGQUIT)
+            process.wait(10)
 
 
 def url_of(user: "subprocess.Popen[str]") -> str:
