@@ -67,7 +67,7 @@ class AliasMirror:
 async def _read_stages(session: AsyncSession, dataset_id: int) -> Stages:
     champion = await find_champion(session, dataset_id)
     challenger = await find_challenger(session, dataset_id)
-    return Stages(champion and champion.to_version, challenger and challenger.to_version)
+    return Stages(champion.to_version if champion else None, challenger.to_version if challenger else None)
 
 
 async def _read_copies(session: AsyncSession, dataset_id: int, stages: Stages) -> list[ModelCopy]:

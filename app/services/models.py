@@ -1,9 +1,8 @@
 """The registry of versions: history, details, and how a finished training becomes one."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
@@ -15,7 +14,7 @@ from app.services.datasets import Datasets
 from app.services.jobs import Jobs
 from app.services.ledger import find_challenger, find_champion
 from app.services.registration import register_model
-from app.services.version_rows import VersionRow, read_standing, select_versions, version_detail, version_out
+from app.services.version_rows import Query, VersionRow, read_standing, select_versions, version_detail, version_out
 from app.tables import Dataset, Job, TrainedModel, Training, Version
 
 
@@ -64,10 +63,14 @@ class Models:
             standing = await read_standing(session, [row])
         return version_detail(row, standing)
 
+    async def find(self, session: AsyncSession, name: str, dataset_name: str | None) -> Version:
+        """The same where the dataset, if any, is known by its name."""
+        dataset = await self._datasets.resolve(session, dataset_name) if dataset_name else None
+        return await self.resolve(session, name, dataset)
+
     async def find_row(self, session: AsyncSession, name: str, dataset_name: str | None) -> VersionRow:
         """A version with what it was made of, by number or stage."""
-        dataset = await self._datasets.resolve(session, dataset_name) if dataset_name else None
-        version = await self.resolve(session, name, dataset)
+        version = await self.find(session, name, dataset_name)
         rows = await _rows(session, select_versions().where(Version.version == version.version))
         return rows[0]
 
@@ -90,7 +93,7 @@ class Models:
             return version_out(rows[0], await read_standing(session, rows))
 
 
-async def _rows(session: AsyncSession, query: Select[Any]) -> Sequence[VersionRow]:
+async def _rows(session: AsyncSession, query: Query) -> Sequence[VersionRow]:
     return [VersionRow(*row) for row in (await session.execute(query)).tuples()]
 
 

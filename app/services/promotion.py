@@ -220,7 +220,7 @@ async def _earlier(session: AsyncSession, dataset_id: int, head: Promotion | Non
     if head is None:
         raise Conflict("Nothing is in Production, so there is nothing to go back from.")
     present = await find_last_promoted(session, dataset_id, head.to_version)
-    target = version if version is not None else present and present.from_version
+    target = version or (present.from_version if present else None)
     if target is None:
         raise Conflict(f"Version {head.to_version} is the first champion: there is none before it to go back to.")
     if target == head.to_version:

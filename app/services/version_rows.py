@@ -11,6 +11,12 @@ from app.schemas.models import VerdictOut, VersionDetailOut, VersionOut
 from app.schemas.promotions import Stage
 from app.tables import Dataset, Evaluation, Promotion, Revision, TrainedModel, Training, Version
 
+Query = Select[Version, Dataset, TrainedModel, Training, Revision]
+_TOLD = (
+    *("parameters", "features", "metrics", "importances", "shap", "n_rounds", "calibrator", "tiers"),
+    *("tier_warnings", "development_churn_rate", "libraries", "training_data_hash"),
+)
+
 
 class VersionRow(NamedTuple):
     """A version with what it was made of."""
@@ -44,7 +50,7 @@ class Standing:
         return head is not None and head.to_version == version.version and head.provisional
 
 
-def select_versions() -> Select[Any]:
+def select_versions() -> Query:
     """Rows of `VersionRow`."""
     query = select(Version, Dataset, TrainedModel, Training, Revision).select_from(Version)
     query = query.join(Dataset, Dataset.id == Version.dataset_id)
@@ -112,11 +118,9 @@ def _verdict_out(verdict: Evaluation) -> VerdictOut:
 def version_detail(row: VersionRow, standing: Standing) -> VersionDetailOut:
     """Everything about a version."""
     report, training = row.trained.report, row.training
-    shown = ("parameters", "features", "metrics", "importances", "shap", "n_rounds", "calibrator", "tiers")
-    shown += ("tier_warnings", "development_churn_rate", "libraries", "training_data_hash")
     return VersionDetailOut(
         **_summary(row, standing),
-        **{name: report[name] for name in shown},
+        **{name: report[name] for name in _TOLD},
         config=training.config,
         split=training.split,
         warnings=training.warnings,

@@ -1,0 +1,146 @@
+"""Evaluations: the gate's verdict on a version, as a job, stored with everything it rests on."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions
+from app.errors import FieldError, InvalidRequest, NotFound
+from app.ml.gate import Judgement, judge
+from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.config import EvaluationConfig
+from app.schemas.evaluation import EvaluateIn, EvaluationOut
+from app.schemas.jobs import JobOut
+from app.services.bundles import Bundles
+from app.services.datasets import Datasets
+from app.services.evaluation_rows import read_evaluations, select_evaluations
+from app.services.evidence import Candidate, EvidenceRoom, read_candidate
+from app.services.frames import Frames
+from app.services.jobs import JobContext, Jobs
+from app.services.models import Models
+from app.services.policy import effective_evaluation, policy_in_force
+from app.settings import Settings
+from app.tables import Dataset, Evaluation, Revision, TrainedModel, Training, Version
+
+
+class Evaluations:
+    """Takes requests to judge, and is the handler of the job."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        settings: Settings,
+        *,
+        datasets: Datasets,
+        frames: Frames,
+        models: Models,
+        bundles: Bundles,
+        jobs: Jobs,
+    ) -> None:
+        self._sessions = sessions
+        self._settings = settings.evaluation
+        self._datasets = datasets
+        self._models = models
+        self._jobs = jobs
+        self._evidence = EvidenceRoom(sessions, frames, bundles)
+
+    async def submit(self, number: int, body: EvaluateIn, *, actor: str) -> JobOut:
+        """Queue an evaluation; the bar is settled now, what is in Production when the job reads it."""
+        request = body.evaluation.model_dump(exclude_unset=True, mode="json")
+        async with self._sessions() as session:
+            version = await self._models.resolve(session, str(number), None)
+            dataset = await session.get_one(Dataset, version.dataset_id)
+            revision = await self._revision(session, version, dataset, body.revision)
+        config = effective_evaluation(request, dataset, self._settings)
+        params = {"version": number, "evaluation": config.model_dump(mode="json"), "revision_id": revision.id}
+        return await self._jobs.submit("evaluate", params, dataset_id=dataset.id, actor=actor)
+
+    async def _revision(
+        self, session: AsyncSession, version: Version, dataset: Dataset, number: int | None
+    ) -> Revision:
+        """The version's own revision, or a newer one: what an older one says has been amended since."""
+        query = select(Revision).join(Training).join(TrainedModel)
+        own = (await session.execute(query.where(TrainedModel.id == version.trained_model_id))).scalar_one()
+        if number is None or number == own.number:
+            return own
+        if number < own.number:
+            detail = f"Version {version.version} was trained on revision {own.number}, a newer one."
+            raise InvalidRequest(detail, errors=[FieldError("/revision", f"must be {own.number} or newer")])
+        return await self._datasets.get_revision(session, dataset, number)
+
+    async def run(self, context: JobContext) -> dict[str, Any]:
+        """Judge, unless an attempt before this one has; the verdict is stored in one transaction."""
+        stored = await self._find(context.id)
+        if stored is None:
+            await context.step("read", 0.0)
+            async with self._sessions() as session:
+                candidate = await read_candidate(session, context.params["version"], context.params["revision_id"])
+            evidence, rows = await self._evidence.gather(candidate)
+            await context.step("judge", 0.6)
+            config = EvaluationConfig.model_validate(context.params["evaluation"])
+            judgement = await asyncio.to_thread(judge, evidence, config)
+            await self._store(context, candidate, config, judgement, rows)
+            stored = await self._find(context.id)
+        if stored is None:
+            raise RuntimeError(f"the verdict of job {context.id} was stored, yet is not there")
+        return stored.model_dump(mode="json")
+
+    async def _store(
+        self,
+        context: JobContext,
+        candidate: Candidate,
+        config: EvaluationConfig,
+        judgement: Judgement,
+        rows: dict[str, Any],
+    ) -> None:
+        told = {**judgement.to_json(), "rows": rows}
+        if candidate.champion and candidate.champion.to_version == candidate.version.version:
+            told["sentences"] = [*told["sentences"], "It is the champion: this verdict is a check-up."]
+        async with self._sessions.begin() as session:
+            await context.guard(session)
+            session.add(
+                Evaluation(
+                    job_id=context.id,
+                    version=candidate.version.version,
+                    revision_id=candidate.revision.id,
+                    bundle_sha256=candidate.trained.bundle_sha256,
+                    champion_version=candidate.champion.to_version if candidate.champion else None,
+                    config=config.model_dump(mode="json"),
+                    advisory=config != policy_in_force(candidate.dataset, self._settings),
+                    rule=judgement.rule,
+                    recommendation=judgement.recommendation.value,
+                    provisional=judgement.provisional,
+                    judgement=told,
+                )
+            )
+
+    async def _find(self, job_id: int) -> EvaluationOut | None:
+        async with self._sessions() as session:
+            rows = await read_evaluations(session, select_evaluations().where(Evaluation.job_id == job_id))
+        return rows[0] if rows else None
+
+    async def list_evaluations(
+        self, name: str, dataset_name: str | None, *, limit: int, cursor: str | None
+    ) -> Page[EvaluationOut]:
+        """The verdicts on a version, newest first, advisory ones too."""
+        async with self._sessions() as session:
+            version = await self._models.find(session, name, dataset_name)
+            query = select_evaluations().where(Evaluation.version == version.version).order_by(Evaluation.id.desc())
+            if position := decode_cursor(cursor, int):
+                query = query.where(Evaluation.id < position[0])
+            found = await read_evaluations(session, query.limit(limit + 1))
+        items = found[:limit]
+        return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(found) > limit else None)
+
+    async def latest(self, name: str, dataset_name: str | None) -> EvaluationOut:
+        """The newest verdict that counts."""
+        async with self._sessions() as session:
+            version = (await self._models.find(session, name, dataset_name)).version
+            query = select_evaluations().where(Evaluation.version == version, Evaluation.advisory.is_(False))
+            found = await read_evaluations(session, query.order_by(Evaluation.id.desc()).limit(1))
+        if not found:
+            hint = f"POST /models/{version}/evaluate (`holdfast evaluate --version {version}`)."
+            raise NotFound(f"Version {version} has no verdict of the gate that counts.", hint=hint)
+        return found[0]

@@ -1,0 +1,71 @@
+"""Evaluations as they are shown: the stored verdict, and what to call next."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Select, and_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.schemas.evaluation import EvaluationOut
+from app.tables import Dataset, Evaluation, Revision, TrainedModel, Training, Version
+
+Query = Select[Evaluation, str, int, int, int]
+_KEPT = (
+    *("id", "version", "job_id", "champion_version", "bundle_sha256"),
+    *("recommendation", "provisional", "advisory", "rule", "created_at"),
+)
+_TOLD = ("sentences", "checks", "deciding_check", "insufficient", "power", "baseline_as_good", "rows")
+_Baseline = aliased(TrainedModel)
+_BaselineVersion = aliased(Version)
+
+
+class EvaluationRow(NamedTuple):
+    """A verdict, what it is on, and what there is to turn to."""
+
+    evaluation: Evaluation
+    dataset: str
+    revision: int
+    training_job: int
+    baseline_version: int | None
+
+
+def select_evaluations() -> Query:
+    """Rows of `EvaluationRow`."""
+    query = select(Evaluation, Dataset.name, Revision.number, Training.job_id, _BaselineVersion.version)
+    query = query.select_from(Evaluation).join(Version, Version.version == Evaluation.version)
+    query = query.join(Dataset, Dataset.id == Version.dataset_id)
+    query = query.join(Revision, Revision.id == Evaluation.revision_id)
+    query = query.join(TrainedModel, TrainedModel.id == Version.trained_model_id)
+    query = query.join(Training, Training.id == TrainedModel.training_id)
+    query = query.join(_Baseline, and_(_Baseline.training_id == Training.id, _Baseline.role == "baseline"))
+    return query.outerjoin(_BaselineVersion, _BaselineVersion.trained_model_id == _Baseline.id)
+
+
+async def read_evaluations(session: AsyncSession, query: Query) -> list[EvaluationOut]:
+    """The verdicts a query of `select_evaluations` finds."""
+    return [_out(EvaluationRow(*row)) for row in (await session.execute(query)).tuples()]
+
+
+def _out(row: EvaluationRow) -> EvaluationOut:
+    evaluation, told = row.evaluation, row.evaluation.judgement
+    return EvaluationOut(
+        **{name: getattr(evaluation, name) for name in _KEPT},
+        **{name: told[name] for name in _TOLD},
+        dataset=row.dataset,
+        revision=row.revision,
+        evaluation=evaluation.config,
+        next=_next(row),
+    )
+
+
+def _next(row: EvaluationRow) -> list[str]:
+    evaluation, steps = row.evaluation, []
+    if evaluation.advisory:
+        steps.append(f"POST /models/{evaluation.version}/evaluate {{}}, for a verdict that counts")
+    elif evaluation.recommendation == "promote" and evaluation.champion_version != evaluation.version:
+        steps.append(f"POST /models/{evaluation.version}/promote")
+    if evaluation.judgement["baseline_as_good"] and row.baseline_version is None:
+        steps.append(f'POST /models {{"job_id": {row.training_job}, "model": "baseline"}}')
+    elif evaluation.judgement["baseline_as_good"]:
+        steps.append(f"POST /models/{row.baseline_version}/evaluate")
+    return steps

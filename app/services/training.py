@@ -1,0 +1,262 @@
+"""Training: a job that fits a model and its baseline, tells MLflow, and stores both once however often it runs."""
+
+import asyncio
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions
+from app.errors import Conflict, FieldError, InvalidRequest, ShapFailed
+from app.ml.explain import ExplanationError
+from app.ml.params import ParamsError, validate_params
+from app.ml.trainer import TrainingResult, train
+from app.registry import Registry, TrackedRun
+from app.schemas.config import ModelConfig, TrainingConfig
+from app.schemas.jobs import JobOut
+from app.schemas.training import TrainIn
+from app.services.aliases import AliasMirror, model_copy
+from app.services.artifacts import flat_metrics, flat_params, write_artifacts
+from app.services.bundles import Bundles
+from app.services.datasets import Datasets
+from app.services.frames import Frames, TrainingRows
+from app.services.jobs import JobContext, Jobs
+from app.services.registration import register_model
+from app.services.training_report import (
+    features_hash,
+    model_report,
+    recipe_hash,
+    score_bytes,
+    training_summary,
+)
+from app.settings import Settings
+from app.tables import Dataset, Revision, TrainedModel, Training, Version
+
+ROLES = ("primary", "baseline")
+# Where the steps of the fit begin and end, as shares of the whole job.
+PROGRESS = {"encode": (0.05, 0.1), "fit model": (0.1, 0.6), "fit baseline": (0.6, 0.8), "report": (0.8, 0.85)}
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one training works on."""
+
+    context: JobContext
+    dataset: Dataset
+    revision: Revision
+    rows: TrainingRows
+    model: ModelConfig
+    training: TrainingConfig
+
+
+class Trainings:
+    """Takes requests to train, and is the handler of the job."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        settings: Settings,
+        *,
+        datasets: Datasets,
+        frames: Frames,
+        jobs: Jobs,
+        bundles: Bundles,
+        registry: Registry,
+    ) -> None:
+        self._sessions = sessions
+        self._settings = settings
+        self._datasets = datasets
+        self._frames = frames
+        self._jobs = jobs
+        self._bundles = bundles
+        self._registry = registry
+        self._mirror = AliasMirror(sessions, registry)
+
+    async def submit(self, body: TrainIn, *, actor: str) -> JobOut:
+        """Queue a training whose parameters are known to be usable; the effective configs are settled now."""
+        async with self._sessions() as session:
+            dataset = await self._datasets.resolve(session, body.dataset)
+            if not dataset.source_table:
+                await self._require_labels(session, dataset)
+        model = ModelConfig.layered(
+            body.model.model_dump(exclude_unset=True), dataset.defaults.get("model", {}), self._settings.model
+        )
+        training = TrainingConfig.layered(
+            body.training.model_dump(exclude_unset=True), dataset.defaults.get("training", {}), self._settings.training
+        )
+        _require_params(model)
+        params = {
+            "model": model.model_dump(mode="json"),
+            "training": training.model_dump(mode="json"),
+            "register": body.wants_version,
+            "description": body.description,
+        }
+        return await self._jobs.submit("train", params, dataset_id=dataset.id, actor=actor)
+
+    async def _require_labels(self, session: AsyncSession, dataset: Dataset) -> None:
+        """Refuse what can't be trained on before a job is made; the job looks closer."""
+        revision = await self._datasets.get_revision(session, dataset, None)
+        n_stayed = revision.n_labelled - revision.n_churned
+        if not revision.n_churned or not n_stayed:
+            raise Conflict(
+                f"Revision {revision.number} of {dataset.name} has {revision.n_churned} rows that churned and "
+                f"{n_stayed} that stayed; training needs both.",
+                hint=f"Look at GET /datasets/{dataset.name}: is `{dataset.positive_value}` what a churner has?",
+            )
+
+    async def run(self, context: JobContext) -> dict[str, Any]:
+        """Train, unless an attempt before this one has; then make the version, where one is wanted."""
+        self._registry.require()
+        training_id = await self._find(context)
+        if training_id is None:
+            training_id = await self._train(context)
+        if context.params["register"]:
+            await self._copy_version(context, training_id)
+        async with self._sessions() as session:
+            return await training_summary(session, training_id)
+
+    async def _find(self, context: JobContext) -> int | None:
+        async with self._sessions() as session:
+            return await session.scalar(select(Training.id).where(Training.job_id == context.id))
+
+    async def _train(self, context: JobContext) -> int:
+        """MLflow takes seconds to import, so that happens while the models are being fitted."""
+        opening = asyncio.create_task(asyncio.to_thread(self._registry.open))
+        try:
+            work = await self._read(context)
+            result = await asyncio.to_thread(_fit, work, self._settings.n_threads or os.cpu_count() or 1)
+        finally:
+            await asyncio.wait([opening])
+        opening.result()
+        reports = {role: model_report(getattr(result, role), work.rows.features) for role in ROLES}
+        await context.step("track", 0.87)
+        mlflow_run = await asyncio.to_thread(self._track, work, result, reports)
+        await context.step("store", 0.95)
+        return await self._store(work, result, reports, mlflow_run)
+
+    async def _read(self, context: JobContext) -> _Work:
+        await context.step("read", 0.0)
+        if context.dataset_id is None:
+            raise ValueError("a training needs a dataset")
+        revision = await self._datasets.fix_revision(context.dataset_id)
+        async with self._sessions() as session:
+            dataset = await session.get_one(Dataset, context.dataset_id)
+        rows = await self._frames.training_rows(dataset, revision)
+        model = ModelConfig.model_validate(context.params["model"])
+        training = TrainingConfig.model_validate(context.params["training"])
+        return _Work(context, dataset, revision, rows, model, training)
+
+    def _track(self, work: _Work, result: TrainingResult, reports: dict[str, dict[str, Any]]) -> str:
+        y = work.rows.frame.churned
+        with tempfile.TemporaryDirectory(prefix="holdfast-") as name:
+            folder = Path(name)
+            write_artifacts(folder, result, reports, y[work.rows.sides == "test"])
+            run = TrackedRun(
+                job_id=work.context.id,
+                experiment=_experiment(work),
+                name=f"{work.model.model_type.value}-{work.context.id}",
+                artifacts=folder,
+                params=flat_params(work.model, work.training, result),
+                metrics=flat_metrics(result),
+                tags={"dataset": work.dataset.name, "revision": str(work.revision.number), **work.training.tags},
+            )
+            return self._registry.log_run(run)
+
+    async def _store(
+        self, work: _Work, result: TrainingResult, reports: dict[str, dict[str, Any]], mlflow_run: str
+    ) -> int:
+        """Bundles, training, models and version in one transaction, so that all exist or none."""
+        data = {role: await asyncio.to_thread(getattr(result, role).bundle.to_bytes) for role in ROLES}
+        async with self._sessions.begin() as session:
+            await work.context.guard(session)
+            training = _training_row(work, result, mlflow_run)
+            session.add(training)
+            await session.flush()
+            for role in ROLES:
+                trained = TrainedModel(
+                    training_id=training.id,
+                    role=role,
+                    model_type=getattr(result, role).bundle.kind.value,
+                    recipe_hash=recipe_hash(getattr(result, role).bundle, work.training, work.dataset),
+                    bundle_sha256=await self._bundles.store(session, data[role]),
+                    report=reports[role],
+                    reference_scores=score_bytes(getattr(result, role).reference_scores),
+                )
+                session.add(trained)
+                await session.flush()
+                if role == "primary" and work.context.params["register"]:
+                    words = work.context.params["description"]
+                    await register_model(session, trained, work.dataset, description=words, actor=work.context.actor)
+        return training.id
+
+    async def _copy_version(self, context: JobContext, training_id: int) -> None:
+        """Tell MLflow of the version; a later attempt finds what this one did."""
+        await context.step("register", 0.97)
+        query = select(Version, TrainedModel.role, Training.mlflow_run).select_from(Version)
+        query = query.join(TrainedModel).join(Training).where(Training.id == training_id)
+        async with self._sessions() as session:
+            rows = (await session.execute(query.where(TrainedModel.role == "primary"))).tuples().all()
+        for row in rows:
+            await self._mirror.copy_version(context, model_copy(*row))
+
+
+def _require_params(model: ModelConfig) -> None:
+    try:
+        validate_params(model)
+    except ParamsError as error:
+        pointer = "/model/" + error.key.replace(".", "/")
+        raise InvalidRequest(f"{error}.", errors=[FieldError(pointer, error.reason)]) from error
+
+
+def _fit(work: _Work, n_threads: int) -> TrainingResult:
+    def report(step: str, share: float) -> None:
+        begin, end = PROGRESS[step]
+        work.context.progress(step, begin + share * (end - begin))
+
+    rows = work.rows
+    try:
+        return train(
+            rows.frame,
+            rows.sides,
+            rows.features,
+            work.model,
+            work.training,
+            profile_rows=rows.profile_rows,
+            progress=report,
+            n_threads=n_threads,
+        )
+    except ExplanationError as error:
+        raise ShapFailed(f"The explanations failed: {error.__cause__ or error}") from error
+    except ValueError as error:
+        raise _cannot_train(error, work) from error
+
+
+def _cannot_train(error: ValueError, work: _Work) -> Exception:
+    """The trainer's own refusals are the caller's to mend; any other ValueError is a bug."""
+    if not type(error).__module__.startswith("app.ml"):
+        return error
+    hint = f"GET /datasets/{work.dataset.name} shows columns, labels and missing shares; mend the rows and train again."
+    return Conflict(f"These rows can't be trained on: {error}.", hint=hint)
+
+
+def _experiment(work: _Work) -> str:
+    return work.training.experiment or work.dataset.name
+
+
+def _training_row(work: _Work, result: TrainingResult, mlflow_run: str) -> Training:
+    return Training(
+        job_id=work.context.id,
+        dataset_id=work.dataset.id,
+        revision_id=work.revision.id,
+        mlflow_run=mlflow_run,
+        experiment=_experiment(work),
+        config={"model": work.model.model_dump(mode="json"), "training": work.training.model_dump(mode="json")},
+        split={**work.rows.split, "n_rows": result.n_rows},
+        data_hash=work.revision.data_hash,
+        features_hash=features_hash(work.rows.features),
+        warnings=[*work.rows.warnings, *result.warnings],
+    )

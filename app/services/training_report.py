@@ -1,0 +1,115 @@
+"""What is stored and told of a training: its hashes, the report of each model, the result of the job."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.ml.bundle import Bundle
+from app.ml.frame import Feature, Floats
+from app.ml.metrics import mean_of_folds
+from app.ml.trainer import FittedModel
+from app.schemas.config import TrainingConfig
+from app.tables import Dataset, Revision, TrainedModel, Training, Version
+
+_TOLD = (
+    *("metrics", "mean_fold_roc_auc", "sd_fold_roc_auc", "n_rounds", "parameters", "importances", "shap"),
+    *("tiers", "tier_warnings", "calibrator", "development_churn_rate"),
+)
+AS_GOOD_AUC = 0.01  # by which an AUC may be lower and the simpler model still be the better choice
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def recipe_hash(bundle: Bundle, training: TrainingConfig, dataset: Dataset) -> str:
+    """Of what makes two trainings the same recipe: not seed, experiment, tags or SHAP."""
+    label = (dataset.label_column, dataset.positive_value, dataset.horizon_days, dataset.lead_days, dataset.grace_days)
+    return _hash([bundle.kind.value, dict(bundle.params), training.split, training.n_folds, label])
+
+
+def features_hash(features: Sequence[Feature]) -> str:
+    """Of names and kinds, in order."""
+    return _hash([[feature.name, feature.kind.value] for feature in features])
+
+
+def score_bytes(scores: Floats) -> bytes:
+    """Sorted, as little-endian float32: how the reference scores of a model are stored."""
+    return np.sort(scores).astype("<f4").tobytes()
+
+
+def model_report(fitted: FittedModel, features: Sequence[Feature]) -> dict[str, Any]:
+    """Everything told of a model, as JSON."""
+    bundle = fitted.bundle
+    used = set(bundle.encoder.names)
+    mean_auc, sd_auc = mean_of_folds(fitted.metrics["folds"], "roc_auc")
+    return {
+        "parameters": dict(bundle.params),
+        "features": [{"name": each.name, "kind": each.kind.value, "used": each.name in used} for each in features],
+        "metrics": fitted.metrics,
+        "mean_fold_roc_auc": None if np.isnan(mean_auc) else mean_auc,
+        "sd_fold_roc_auc": None if np.isnan(sd_auc) else sd_auc,
+        "importances": fitted.importances,
+        "fold_importances": fitted.fold_importances.tolist(),
+        "feature_names": list(fitted.feature_names),
+        "shap": fitted.shap_summary.to_json() if fitted.shap_summary else None,
+        "n_rounds": fitted.n_rounds,
+        "calibrator": {**bundle.calibrator.to_json(), "losses": fitted.calibrator_losses},
+        "tiers": [row.to_json() for row in fitted.tiers],
+        "tier_warnings": [warning.to_json() for warning in fitted.tier_warnings],
+        "development_churn_rate": bundle.development_churn_rate,
+        "libraries": dict(bundle.libraries),
+        "training_data_hash": bundle.training_data_hash,
+    }
+
+
+async def training_summary(session: AsyncSession, training_id: int) -> dict[str, Any]:
+    """The result of a training's job: figures of both models, and what to call next."""
+    training = await session.get_one(Training, training_id)
+    revision = await session.get_one(Revision, training.revision_id)
+    models = (await session.scalars(select(TrainedModel).where(TrainedModel.training_id == training_id))).all()
+    by_role = {trained.role: trained for trained in models}
+    versions = select(Version.version).where(Version.trained_model_id == by_role["primary"].id)
+    version = await session.scalar(versions)
+    return {
+        "training_id": training.id,
+        "revision": revision.number,
+        "split": training.split,
+        "config": training.config,
+        "mlflow_run": training.mlflow_run,
+        "experiment": training.experiment,
+        "warnings": training.warnings,
+        **{role: _model_summary(trained) for role, trained in by_role.items()},
+        "version": version,
+        **_advice(training.job_id, by_role, version),
+    }
+
+
+def _model_summary(trained: TrainedModel) -> dict[str, Any]:
+    return {
+        "model_type": trained.model_type,
+        "bundle_sha256": trained.bundle_sha256,
+        **{name: trained.report[name] for name in _TOLD},
+    }
+
+
+def _advice(job_id: int, by_role: dict[str, TrainedModel], version: int | None) -> dict[str, Any]:
+    """How the model compares with its baseline, in words, and the calls to make next."""
+    primary, baseline = (by_role[role].report["metrics"]["test"]["roc_auc"] for role in ("primary", "baseline"))
+    names = {role: trained.model_type for role, trained in by_role.items()}
+    gain = primary - baseline
+    as_good = names["baseline"] != "base_rate" and gain <= AS_GOOD_AUC
+    register = f'POST /models {{"job_id": {job_id}, "model": "primary"}}'
+    steps = [f"POST /models/{version}/evaluate" if version else register]
+    if as_good:
+        steps.append(f'POST /models {{"job_id": {job_id}, "model": "baseline"}}')
+    words = f"On the test side {names['primary']} has AUC {primary:.3f}, {names['baseline']} {baseline:.3f}"
+    words += f" ({gain:+.3f})."
+    if as_good:
+        words += f" The baseline is as good, and simpler: register it with {steps[-1]}."
+    return {"improvement_over_baseline": gain, "baseline_as_good": as_good, "summary": words, "next": steps}
