@@ -3,6 +3,8 @@
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from app.ml.checks.rules import failing_confidence, sizes, span, too_few, verdict_at_least, worst_verdict
 from app.ml.frame import Floats
 from app.ml.judgement import Check, Evidence, Verdict
