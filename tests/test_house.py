@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,18 @@ LAYERS = {
 MAX_LINES = 400
 
 
+@cache
 def _tree(path: str) -> ast.Module:
     return ast.parse((ROOT / path).read_text(encoding="utf-8"), path)
 
 
-def _imports(path: str) -> Iterator[str]:
+@cache
+def _imports(path: str) -> tuple[str, ...]:
     """Every imported module, of functions' bodies too; `from app.ml import frame` counts as `app.ml.frame`."""
+    return tuple(_find_imports(path))
+
+
+def _find_imports(path: str) -> Iterator[str]:
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
