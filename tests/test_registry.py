@@ -1,0 +1,133 @@
+"""MLflow's side of the registry, against its real store: whatever is asked for twice exists once."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.db import psycopg_url
+from app.errors import MlflowUnavailable
+from app.registry import ModelCopy, Registry, TrackedRun, artifact_root_uri
+from tests.postgres import new_database
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def store_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    with new_database(postgres_url, template=template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def registry(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return Registry(store_url, tmp_path_factory.mktemp("artifacts").as_uri())
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> TrackedRun:
+    (tmp_path / "primary").mkdir()
+    (tmp_path / "primary" / "bundle.zip").write_bytes(b"bytes")
+    params = {f"p{i}": str(i) for i in range(150)}  # more than MLflow takes in one call
+    return TrackedRun(7, "../up/and away", "a run", tmp_path, params, {"auc": 0.8, "bad": float("nan")}, {"team": "x"})
+
+
+def test_a_job_that_runs_again_takes_over_its_run(registry: Registry, run: TrackedRun) -> None:
+    first = registry.log_run(run)
+    again = registry.log_run(run)
+    assert first == again
+    assert registry.find_runs(7) == [first]
+    found = registry.open().get_run(first)
+    assert found.data.metrics == {"auc": 0.8}
+    assert found.data.params["p149"] == "149"
+    assert found.data.tags["team"] == "x"
+    assert found.info.status == "FINISHED"
+
+
+def test_artifacts_stay_below_the_root_whatever_the_experiment_is_called(
+    registry: Registry, run: TrackedRun, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run_id = registry.log_run(run)
+    uri = registry.open().get_run(run_id).info.artifact_uri
+    assert ".." not in uri
+    assert Path(uri.removeprefix("file://"), "primary", "bundle.zip").read_bytes() == b"bytes"
+
+
+def test_attempts_at_the_same_time_make_one_run(registry: Registry, run: TrackedRun) -> None:
+    both = TrackedRun(8, run.experiment, run.name, run.artifacts)
+    with ThreadPoolExecutor(2) as pool:
+        ids = list(pool.map(registry.log_run, [both, both]))
+    assert ids[0] == ids[1]
+    assert registry.find_runs(8) == [ids[0]]
+
+
+def test_a_version_is_copied_once_and_made_again_where_somebody_deleted_it(registry: Registry, run: TrackedRun) -> None:
+    copy = ModelCopy("holdfast-customers", 12, registry.log_run(run), "primary", "words")
+    number = registry.copy_version(copy)
+    assert registry.copy_version(copy) == number
+    client = registry.open()
+    client.delete_registered_model(copy.name)
+    registry.copy_version(copy)
+    found = client.search_model_versions(f"name = '{copy.name}'")
+    assert [(each.tags["holdfast_version"], each.run_id) for each in found] == [("12", copy.mlflow_run)]
+
+
+def test_aliases_follow_and_go(registry: Registry, run: TrackedRun) -> None:
+    name, run_id = "holdfast-aliases", registry.log_run(run)
+    numbers = [registry.copy_version(ModelCopy(name, v, run_id, "primary", "")) for v in (20, 21)]
+    registry.set_aliases(name, {"champion": numbers[0], "challenger": numbers[1]})
+    assert registry.aliases(name) == {"champion": "20", "challenger": "21"}
+    registry.set_aliases(name, {"champion": numbers[1], "challenger": None})
+    assert registry.aliases(name) == {"champion": "21"}
+
+
+def test_mlflow_keeps_to_its_own_schema(registry: Registry, store_url: str) -> None:
+    registry.open()
+    with psycopg.connect(psycopg_url(store_url).replace("+psycopg", "")) as connection:
+        query = "SELECT schemaname FROM pg_tables WHERE tablename IN ('experiments', 'model_versions')"
+        assert {row[0] for row in connection.execute(query)} == {"mlflow"}
+
+
+def test_two_processes_may_meet_an_empty_database(database_url: str, tmp_path: Path) -> None:
+    registries = [Registry(database_url, tmp_path.as_uri()) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        clients = list(pool.map(lambda registry: registry.open(), registries))
+    assert all(client.search_experiments() for client in clients)
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's mappers still use what SQLAlchemy 2.1 deprecates
+def test_tables_of_an_older_mlflow_are_brought_up_to_date(database_url: str, tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db import utils
+
+    url = psycopg_url(database_url, schema="mlflow")
+    engine = utils.create_sqlalchemy_engine_with_retry(url)
+    utils.InitialBase.metadata.create_all(engine)
+    config = utils._get_alembic_config(url.replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, str(scripts.get_revision(head or "").down_revision))
+    assert Registry(database_url, tmp_path.as_uri()).open().search_experiments()
+    assert utils._get_schema_version(engine) == head
+    engine.dispose()
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_what_to_do(
+    registry: Registry, store_url: str, run: TrackedRun, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    blocked = Registry(store_url, (tmp_path / "file").as_uri())
+    with pytest.raises(MlflowUnavailable) as caught:
+        blocked.log_run(TrackedRun(9, "blocked", "a run", run.artifacts))
+    assert "HOLDFAST_ARTIFACT_ROOT" in caught.value.advice
+
+
+def test_the_artifact_root_is_absolute(tmp_path: Path) -> None:
+    assert artifact_root_uri(None, tmp_path / "home") == (tmp_path / "home" / "artifacts").as_uri()
+    assert artifact_root_uri("s3://bucket/path/", tmp_path) == "s3://bucket/path"
+    assert artifact_root_uri(str(tmp_path / "x"), tmp_path) == (tmp_path / "x").as_uri()
