@@ -20,8 +20,7 @@ from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
 from app.services.monitor_report import Findings, make_report, read_tier_shifts, save_report
-from app.services.outcomes import read_realised
-from app.services.realised import RealisedRun, judge_newest, read_auc_at_gate, realise_run
+from app.services.realised import RealisedRun, judge_newest, read_auc_at_gate, read_realised, realise_run
 from app.services.scores import find_newest_run, published_batches
 from app.settings import Settings
 from app.tables import Dataset, Job, MonitoringLog, ScoringRun
@@ -136,7 +135,7 @@ class Monitoring:
         async with self._sessions() as session:
             if dataset is not None:
                 query = query.where(MonitoringLog.dataset_id == (await self._datasets.resolve(session, dataset)).id)
-            rows = (await session.execute(query)).tuples().all()
+            rows = (await session.execute(query)).all()
         items = [_check_out(*row) for row in rows[:limit]]
         return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(rows) > limit else None)
 

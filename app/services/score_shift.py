@@ -42,7 +42,7 @@ async def _find_pair(session: AsyncSession, a: int, b: int) -> tuple[ScoringRun,
         query = query.where(run.kind == "batch", run.published_at.is_not(None))
     query = query.where(of_a.version == a)
     newest = query.order_by(of_a.published_at.desc(), of_b.published_at.desc()).limit(1)
-    found = (await session.execute(newest)).tuples().first()
+    found = (await session.execute(newest)).first()
     return None if found is None else (found[0], found[1])
 
 

@@ -49,14 +49,14 @@ class Scores:
                 query = query.where(ScoringRun.dataset_id == (await self._datasets.resolve(session, dataset)).id)
             if position:
                 query = query.where(ScoringRun.id < position[0])
-            found = [_run_out(*row) for row in (await session.execute(query)).tuples()]
+            found = [_run_out(*row) for row in (await session.execute(query))]
         more = len(found) > limit
         return Page(items=found[:limit], next_cursor=encode_cursor([found[limit - 1].id]) if more else None)
 
     async def get_run(self, run_id: int) -> RunOut:
         """One batch run."""
         async with self._sessions() as session:
-            found = (await session.execute(_runs().where(ScoringRun.id == run_id))).tuples().first()
+            found = (await session.execute(_runs().where(ScoringRun.id == run_id))).first()
         if found is None:
             raise NotFound(f"There is no scoring run {run_id}.", hint="GET /score/batches lists the runs.")
         return _run_out(*found)

@@ -9,7 +9,7 @@
 -- stayed if "stayed" was observed at or after its end; a churn in the lead or after the window decides nothing.
 -- Without one: the newest outcome observed after as_of. Of several usable reports the newest wins, and a newer report
 -- for the same account and instant takes the place of the older. A label of the newest revision for the very row
--- that was scored (account and as_of; {labels} below) counts where nothing was reported.
+-- that was scored (account and as_of) counts where nothing was reported; its query is put in below.
 WITH scored AS (
     SELECT
         account_id,
