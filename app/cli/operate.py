@@ -18,7 +18,7 @@ database = typer.Typer(help="The schema of the store.", no_args_is_help=True)
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs of this module."""
-    for verb in (serve, worker, ui, demo, openapi):
+    for verb in (serve, worker, ui, demo, sample, openapi):
         app.command()(verb)
     database.command("migrate")(migrate_store)
     database.command("check")(check_store)
@@ -62,6 +62,20 @@ def demo() -> None:
 
     settings = read_settings()
     guarded(lambda: run_demo(settings))
+
+
+def sample(
+    first: Annotated[Path, typer.Argument(help="Where to write the first month, with outcomes, as CSV.")],
+    later: Annotated[Path, typer.Argument(help="Where to write a later month, without.")],
+    n_accounts: Annotated[int, typer.Option(help="Accounts in the first month.", min=100, max=1_000_000)] = 20_000,
+) -> None:
+    """Write two months of an invented business, to try things on."""
+    from app.sample import make_sample, write_csv
+
+    months = make_sample(n_accounts)
+    write_csv(months.snapshots, first)
+    write_csv(months.later, later)
+    typer.echo(f"{first}: {len(months.snapshots):,} accounts; {later}: {len(months.later):,} accounts.")
 
 
 def openapi() -> None:

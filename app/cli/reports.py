@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.markup import escape
 
-from app.cli.commands import as_command
+from app.cli.commands import in_commands
 from app.cli.terminal import Json, coloured, interval, number, say, say_next, share, show_table, threshold, when
 
 
@@ -25,9 +25,9 @@ def show_gate(evaluation: Json) -> None:
     show_table(title, ["check", "estimate", "95 % interval", "threshold", "verdict", "in words"], rows)
     say(f"The gate says {evaluation['recommendation']}{', provisionally' if evaluation['provisional'] else ''}.")
     for sentence in evaluation["sentences"]:
-        say(sentence)
+        say(in_commands(sentence))
     if evaluation["next"]:
-        say_next(*map(as_command, evaluation["next"]))
+        say_next(*map(in_commands, evaluation["next"]))
 
 
 def show_accounts(accounts: Iterable[Json], title: str) -> None:
@@ -110,10 +110,10 @@ def show_training(result: Json) -> None:
     ]
     show_table("Training", ["model", "side", *(title for _, title in _FIGURES)], rows)
     for sentence in [result["summary"], *result["warnings"]]:
-        say(sentence)
+        say(in_commands(sentence))
     if result["version"]:
         say(f"Registered as version {result['version']}.")
-    say_next(*map(as_command, result["next"]))
+    say_next(*map(in_commands, result["next"]))
 
 
 _FIGURES = (
@@ -188,4 +188,4 @@ def show_comparison(comparison: Json) -> None:
         shift = [[escape(name), escape(str(value))] for name, value in comparison["score_shift"].items()]
         show_table("How scores moved", ["", ""], shift)
     if comparison["next"]:
-        say_next(*map(as_command, comparison["next"]))
+        say_next(*map(in_commands, comparison["next"]))

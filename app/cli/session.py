@@ -69,10 +69,10 @@ async def _with_services(settings: "Settings", action: "Callable[[Services], Awa
 
 def fail(problem: Json) -> NoReturn:
     """End the command with a problem's sentence and hint on stderr, and exit code 1."""
-    from app.cli.commands import HINTS
+    from app.cli.commands import hint_for
     from app.cli.terminal import show_problem
 
-    show_problem(problem | {"hint": HINTS.get(problem.get("code", ""), problem.get("hint", ""))})
+    show_problem(problem | {"hint": hint_for(problem.get("code", ""), problem.get("hint", ""))})
     raise typer.Exit(1)
 
 
