@@ -11,6 +11,7 @@ from app.container import open_services, open_store
 from app.problems import BodyLimit, add_error_handlers
 from app.routers import health, jobs
 from app.settings import Settings
+from app.signals import told_of_stop
 from app.telemetry import RequestTelemetry, configure_logging
 from app.worker import running_worker
 
@@ -44,6 +45,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(open_store(settings))
         app.state.services = await stack.enter_async_context(open_services(settings, url))
+        stack.enter_context(told_of_stop(app.state.services.jobs.closing.set))
         if settings.run_worker:
             await stack.enter_async_context(running_worker(settings, url))
         logging.getLogger("holdfast").info("ready")

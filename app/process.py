@@ -39,6 +39,8 @@ def warm_up(modules: Sequence[str] = HEAVY) -> None:
 
     There is one a process: only the first call decides on the modules.
     """
+    # Threads of two fits that spin while they wait for each other have made one ten times as slow.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else importing it starts a thread that phones home
     _context.set_forkserver_preload(list(modules))
     multiprocessing.forkserver.ensure_running()
