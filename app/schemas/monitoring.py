@@ -100,6 +100,9 @@ class RealisedOut(BodyOut):
     n_churners: int
     n_immature: int = Field(description="Accounts whose outcome can't be known yet: in no figure.")
     n_unreported: int = Field(description="Matured accounts that nobody has reported on: in no figure.")
+    n_known_before: int = Field(
+        description="Accounts whose outcome stood in the data as they were scored: in no figure."
+    )
     auc: float | None
     auc_interval: tuple[float, float] | None
     auc_at_gate: float | None

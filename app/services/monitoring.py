@@ -16,14 +16,20 @@ from app.schemas.jobs import JobOut
 from app.schemas.monitoring import CheckOut, DriftOut, MonitorIn, MonitorOut
 from app.services.bundles import Bundles
 from app.services.datasets import Datasets
-from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
 from app.services.monitor_report import Findings, make_report, read_tier_shifts, save_report
-from app.services.realised import RealisedRun, judge_newest, read_auc_at_gate, read_realised, realise_run
+from app.services.realised import (
+    RealisedRun,
+    judge_newest,
+    read_auc_at_gate,
+    read_labels_query,
+    read_realised,
+    realise_run,
+)
 from app.services.scores import find_newest_run, published_batches
 from app.settings import Settings
-from app.tables import Dataset, Job, MonitoringLog, ScoringRun
+from app.tables import Dataset, Job, MonitoringLog, Revision, ScoringRun
 
 MAX_RUNS = 12  # of a version, newest first, whose realised figures are looked at
 
@@ -37,7 +43,6 @@ class Monitoring:
         settings: Settings,
         *,
         datasets: Datasets,
-        frames: Frames,
         models: Models,
         bundles: Bundles,
         jobs: Jobs,
@@ -45,7 +50,6 @@ class Monitoring:
         self._sessions = sessions
         self._defaults = settings.monitoring
         self._datasets = datasets
-        self._frames = frames
         self._models = models
         self._bundles = bundles
         self._jobs = jobs
@@ -98,9 +102,12 @@ class Monitoring:
         async with self._sessions() as session:
             now = (await session.execute(text("SELECT now()"))).scalar_one()
             auc_at_gate = await read_auc_at_gate(session, checked.version)
-            labels = await self._frames.labels_query(session, dataset)
+            newest = await self._datasets.get_revision(session, dataset, None)
+            labels = await read_labels_query(session, dataset, newest)
             for run in await _runs_up_to(session, checked):
-                rows = await read_realised(session, dataset, run, labels=labels, now=now)
+                scored = await session.get_one(Revision, run.revision_id)
+                known = await read_labels_query(session, dataset, scored)
+                rows = await read_realised(session, dataset, run, labels=labels, known=known, now=now)
                 found.append(await asyncio.to_thread(realise_run, run, rows, auc_at_gate))
         return found
 

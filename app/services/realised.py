@@ -6,7 +6,6 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import copy_out
@@ -16,13 +15,15 @@ from app.ml.performance import Performance, Realised, judge_realised
 from app.schemas.config import MonitoringConfig
 from app.schemas.monitoring import RealisedOut
 from app.services.ledger import find_newest_verdict
+from app.services.part_tables import part_ids, select_rows
 from app.sql import read_query
 from app.stats.calibration import calibration_line
 from app.stats.ranking import auc_estimate
-from app.tables import Dataset, ScoringRun
+from app.tables import Dataset, Revision, ScoringRun
 
 NO_LABELS = "SELECT NULL::text AS account_id, NULL::timestamptz AS as_of, NULL::boolean AS churned WHERE false"
-_KNOWN = pa.schema([("churn_probability", pa.float64()), ("churned", pa.bool_())])
+_DECIDED = pa.schema([("churn_probability", pa.float64()), ("churned", pa.bool_())])
+_COUNTS = pa.schema([("n_open", pa.int64()), ("n_immature", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -35,41 +36,51 @@ class RealisedRows:
     y : ndarray of shape (n,), 1 churned, 0 stayed
     n_immature : accounts whose horizon is not over
     n_unreported : matured accounts without an outcome
+    n_known_before : accounts whose outcome stood in the data already as they were scored
     """
 
     p: Floats
     y: Floats
     n_immature: int
     n_unreported: int
+    n_known_before: int
 
 
 async def read_realised(
-    session: AsyncSession, dataset: Dataset, run: ScoringRun, *, labels: str, now: datetime
+    session: AsyncSession, dataset: Dataset, run: ScoringRun, *, labels: str, known: str, now: datetime
 ) -> RealisedRows:
     """Scores of a run beside what came of them, by the rules in `realised.sql`.
 
-    `labels` is a query of account_id, as_of and churned: what the newest revision says of the rows scored.
+    `labels` and `known` are queries of account_id, as_of and churned: what the newest revision says of the rows, and
+    what the revision said that was scored.
     """
-    query = read_query("realised").replace("{labels}", labels)
-    connection = await session.connection()
-    args = (run.id, dataset.id, dataset.horizon_days, dataset.lead_days, now)
-    known = await copy_out(connection, query, *args, schema=_KNOWN)
-    n_immature = await _count_immature(session, dataset, run, now=now)
+
+    def query(name: str) -> str:
+        return read_query(name).replace("{labels}", labels).replace("{known}", known)
+
+    connection, horizon, lead = await session.connection(), dataset.horizon_days, dataset.lead_days
+    decided = await copy_out(connection, query("realised"), run.id, dataset.id, horizon, lead, now, schema=_DECIDED)
+    counts = await copy_out(connection, query("count_matured"), run.id, horizon, lead, now, schema=_COUNTS)
+    n_open, n_immature = counts["n_open"][0].as_py(), counts["n_immature"][0].as_py()
     return RealisedRows(
-        p=np.asarray(known["churn_probability"].to_numpy(), dtype=np.float64),
-        y=np.asarray(known["churned"].cast(pa.float64()).to_numpy(), dtype=np.float64),
+        p=np.asarray(decided["churn_probability"].to_numpy(), dtype=np.float64),
+        y=np.asarray(decided["churned"].cast(pa.float64()).to_numpy(), dtype=np.float64),
         n_immature=n_immature,
-        n_unreported=(run.n_scored or 0) - n_immature - known.num_rows,
+        n_unreported=n_open - n_immature - decided.num_rows,
+        n_known_before=(run.n_scored or 0) - n_open,
     )
 
 
-async def _count_immature(session: AsyncSession, dataset: Dataset, run: ScoringRun, *, now: datetime) -> int:
-    if dataset.horizon_days is None:
-        return 0
-    query = "SELECT count(*) FROM predictions WHERE run_id = :run AND as_of + make_interval(days => :days) > :now"
-    days = dataset.lead_days + dataset.horizon_days
-    found = await session.execute(text(query), {"run": run.id, "days": days, "now": now})
-    return int(found.scalar_one())
+async def read_labels_query(session: AsyncSession, dataset: Dataset, revision: Revision) -> str:
+    """A query of account_id, as_of and churned: the labels of a revision, each at the instant that it belongs to.
+
+    Undated rows have none: a label that nobody took care to renew would say that an account stayed.
+    """
+    if dataset.as_of_column is None:
+        return NO_LABELS
+    rows = select_rows(await part_ids(session, revision), [])
+    columns = 'account_id COLLATE "default" AS account_id, as_of, churned'
+    return f"SELECT {columns} FROM ({rows}) AS rows WHERE churned IS NOT NULL"  # noqa: S608 - names of ours
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ class RealisedRun:
             run_id=self.run.id,
             published_at=self.run.published_at,
             n_unreported=self.rows.n_unreported,
+            n_known_before=self.rows.n_known_before,
             calibration_slope=slope if math.isfinite(slope) else None,
         )
 

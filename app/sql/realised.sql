@@ -9,7 +9,9 @@
 -- stayed if "stayed" was observed at or after its end; a churn in the lead or after the window decides nothing.
 -- Without one: the newest outcome observed after as_of. Of several usable reports the newest wins, and a newer report
 -- for the same account and instant takes the place of the older. A label of the newest revision for the very row
--- that was scored (account and as_of) counts where nothing was reported; its query is put in below.
+-- that was scored (account and as_of) counts where nothing was reported; its query is put in below. Accounts whose
+-- outcome stood in the data as they were scored (the query of `known`) are in no figure: those known to have churned
+-- were not scored, so the others would all have stayed.
 WITH scored AS (
     SELECT
         account_id,
@@ -19,6 +21,12 @@ WITH scored AS (
         as_of + make_interval(days => $4::int + $3::int) AS ends_at
     FROM predictions
     WHERE run_id = $1
+      AND NOT EXISTS (
+          SELECT 1
+          FROM ({known}) AS known
+          WHERE known.account_id = predictions.account_id
+            AND known.as_of = predictions.as_of
+      )
 ),
 reports AS (
     SELECT DISTINCT ON (account_id, observed_at) id, account_id, observed_at, churned

@@ -47,10 +47,16 @@ async def report(world: World, dataset: Dataset, account: str, *reports: tuple[d
 
 
 async def realised(
-    world: World, dataset: Dataset, run: ScoringRun, *, now: datetime = NOW, labels: str = NO_LABELS
+    world: World,
+    dataset: Dataset,
+    run: ScoringRun,
+    *,
+    now: datetime = NOW,
+    labels: str = NO_LABELS,
+    known: str = NO_LABELS,
 ) -> RealisedRows:
     async with world.sessions() as session:
-        return await read_realised(session, dataset, run, labels=labels, now=now)
+        return await read_realised(session, dataset, run, labels=labels, known=known, now=now)
 
 
 async def decided(world: World, cases: Cases, *, horizon: int | None) -> list[int | None]:
@@ -125,3 +131,12 @@ async def test_a_label_of_the_row_that_was_scored_counts_where_nothing_was_repor
     """
     await report(world, dataset, "001", (ENDS, False))
     assert (await realised(world, dataset, run, labels=labels)).y.tolist() == [1, 0]
+
+
+async def test_an_account_whose_outcome_was_known_as_it_was_scored_is_in_no_figure(world: World) -> None:
+    dataset, run = await run_of(world, n=3)
+    known = f"SELECT '000' AS account_id, CAST('{JANUARY}' AS timestamptz) AS as_of, false AS churned"
+    for account in ("000", "001"):
+        await report(world, dataset, account, (ENDS, False))
+    rows = await realised(world, dataset, run, labels=known, known=known)
+    assert (rows.p.tolist(), rows.n_known_before, rows.n_unreported, rows.n_immature) == ([0.001], 1, 1, 0)
