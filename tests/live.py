@@ -1,0 +1,56 @@
+"""A real service in a process of its own, for the tests that call it as strangers do."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+COMMAND = [sys.executable, "-P", "-m", "app.cli"]
+START_SECONDS = 90
+
+
+def environment(database_url: str, home: Path, **more: str) -> dict[str, str]:
+    """What the command needs to know of a store."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+    return {**kept, "DATABASE_URL": database_url, "HOLDFAST_HOME": str(home), "HOLDFAST_N_THREADS": "1", **more}
+
+
+def holdfast(env: dict[str, str], *arguments: str) -> str:
+    """Run a verb to its end; what it says on stdout."""
+    done = subprocess.run([*COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def running_service(env: dict[str, str], log: Path) -> Iterator[str]:
+    """The URL of a service, ready."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with log.open("wb") as out:
+        process = subprocess.Popen([*COMMAND, "serve", "--port", str(port)], env=env, stdout=out, stderr=out)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(process, url, log)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(f"{url}/readyz", trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
