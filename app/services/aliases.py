@@ -76,7 +76,7 @@ async def _read_copies(session: AsyncSession, dataset_id: int, stages: Stages) -
     query = query.join(TrainedModel).join(Training).where(Version.dataset_id == dataset_id)
     wanted = or_(Version.mlflow_version.is_(None), Version.version.in_([stages.champion, stages.challenger]))
     query = query.where(wanted, Training.mlflow_run.is_not(None)).order_by(Version.version)
-    return [model_copy(*row) for row in (await session.execute(query)).tuples()]
+    return [model_copy(*row) for row in (await session.execute(query))]
 
 
 def model_copy(version: Version, role: str, mlflow_run: str | None) -> ModelCopy:

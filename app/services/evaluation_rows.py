@@ -43,7 +43,7 @@ def select_evaluations() -> Query:
 
 async def read_evaluations(session: AsyncSession, query: Query) -> list[EvaluationOut]:
     """The verdicts a query of `select_evaluations` finds."""
-    return [_out(EvaluationRow(*row)) for row in (await session.execute(query)).tuples()]
+    return [_out(EvaluationRow(*row)) for row in (await session.execute(query))]
 
 
 def _out(row: EvaluationRow) -> EvaluationOut:

@@ -82,7 +82,7 @@ undefer_scores = undefer(TrainedModel.reference_scores)
 async def _made_by(session: AsyncSession, number: int) -> tuple[TrainedModel, Training]:
     query = select(TrainedModel, Training).join(Training, Training.id == TrainedModel.training_id)
     query = query.join(Version, Version.trained_model_id == TrainedModel.id).where(Version.version == number)
-    return (await session.execute(query)).tuples().one()
+    return (await session.execute(query)).one()
 
 
 class EvidenceRoom:

@@ -1,6 +1,7 @@
 """Questions to the ledger of promotions, each on the caller's session; the newest entry of a stage is what counts."""
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import advisory_lock
@@ -53,6 +54,6 @@ async def find_newest_verdict(session: AsyncSession, version: int) -> Evaluation
 
 async def list_champions(session: AsyncSession) -> dict[int, Promotion]:
     """What is in Production, by dataset: one query for all, cheap enough to ask each second."""
-    query = select(Promotion).where(Promotion.stage == "Production").distinct(Promotion.dataset_id)
+    query = select(Promotion).where(Promotion.stage == "Production").ext(distinct_on(Promotion.dataset_id))
     query = query.order_by(Promotion.dataset_id, Promotion.id.desc())
     return {entry.dataset_id: entry for entry in (await session.execute(query)).scalars()}

@@ -94,7 +94,7 @@ class Models:
 
 
 async def _rows(session: AsyncSession, query: Query) -> Sequence[VersionRow]:
-    return [VersionRow(*row) for row in (await session.execute(query)).tuples()]
+    return [VersionRow(*row) for row in (await session.execute(query))]
 
 
 async def _get_number(session: AsyncSession, number: int, dataset: Dataset | None) -> Version:
@@ -121,7 +121,7 @@ async def _get_trained(session: AsyncSession, body: RegisterIn) -> tuple[Trained
     query = select(TrainedModel, Dataset).join(Training, Training.id == TrainedModel.training_id)
     query = query.join(Dataset, Dataset.id == Training.dataset_id)
     query = query.where(Training.job_id == body.job_id, TrainedModel.role == body.model)
-    found = (await session.execute(query)).tuples().one_or_none()
+    found = (await session.execute(query)).one_or_none()
     if found:
         return found
     job = await session.get(Job, body.job_id)

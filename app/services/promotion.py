@@ -136,7 +136,7 @@ class Promotions:
         if position := decode_cursor(cursor, int):
             query = query.where(Promotion.id < position[0])
         async with self._sessions() as session:
-            rows = (await session.execute(query)).tuples().all()
+            rows = (await session.execute(query)).all()
         items = [_out(*row) for row in rows[:limit]]
         return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(rows) > limit else None)
 
@@ -155,7 +155,7 @@ class Promotions:
 
 async def _get_version(session: AsyncSession, number: int) -> tuple[Version, Dataset]:
     query = select(Version, Dataset).join(Dataset).where(Version.version == number)
-    found = (await session.execute(query)).tuples().one_or_none()
+    found = (await session.execute(query)).one_or_none()
     if found is None:
         raise NotFound(f"There is no version {number}.", hint="GET /models lists the versions there are.")
     return found

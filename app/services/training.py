@@ -199,7 +199,7 @@ class Trainings:
         query = select(Version, TrainedModel.role, Training.mlflow_run).select_from(Version)
         query = query.join(TrainedModel).join(Training).where(Training.id == training_id)
         async with self._sessions() as session:
-            rows = (await session.execute(query.where(TrainedModel.role == "primary"))).tuples().all()
+            rows = (await session.execute(query.where(TrainedModel.role == "primary"))).all()
         for row in rows:
             await self._mirror.copy_version(context, model_copy(*row))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.schemas.models import VerdictOut, VersionDetailOut, VersionOut
@@ -62,10 +63,14 @@ def select_versions() -> Query:
 async def read_standing(session: AsyncSession, rows: Sequence[VersionRow]) -> Standing:
     """Where these versions stand, in two queries however many they are."""
     datasets = {row.dataset.id for row in rows}
-    heads = select(Promotion).where(Promotion.dataset_id.in_(datasets)).distinct(Promotion.dataset_id, Promotion.stage)
+    heads = (
+        select(Promotion)
+        .where(Promotion.dataset_id.in_(datasets))
+        .ext(distinct_on(Promotion.dataset_id, Promotion.stage))
+    )
     heads = heads.order_by(Promotion.dataset_id, Promotion.stage, Promotion.id.desc())
     verdicts = select(Evaluation).where(Evaluation.version.in_([row.version.version for row in rows]))
-    verdicts = verdicts.where(Evaluation.advisory.is_(False)).distinct(Evaluation.version)
+    verdicts = verdicts.where(Evaluation.advisory.is_(False)).ext(distinct_on(Evaluation.version))
     verdicts = verdicts.order_by(Evaluation.version, Evaluation.id.desc())
     return Standing(
         {(entry.dataset_id, entry.stage): entry for entry in (await session.execute(heads)).scalars()},
