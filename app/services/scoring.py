@@ -92,7 +92,6 @@ class Scoring:
             dataset, version = await choose_version(
                 session, self._datasets, self._models, dataset=body.dataset, version=body.version
             )
-            await self._datasets.get_revision(session, dataset, None)
         config = self._config(dataset, body.scoring.model_dump(exclude_unset=True, mode="json"))
         params = {"version": version.version, "scoring": config.model_dump(mode="json")}
         return await self._jobs.submit("score", params, dataset_id=dataset.id, actor=actor)
