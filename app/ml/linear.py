@@ -54,6 +54,8 @@ class LogisticModel:
 
     def native_contributions(self, X: Matrix) -> Floats:
         """Coefficient x (value - mean): exact SHAP values against the development rows, shape (n, d), log-odds."""
+        if X.shape[1] != len(self.coefficients):  # numpy would stretch a single column
+            raise ValueError(f"the model has {len(self.coefficients)} columns, the rows have {X.shape[1]}")
         missing = np.isnan(X)
         z = self._standardise(X, missing)
         shares, weights = np.array(self.missing_shares), np.array(self.missing_coefficients)

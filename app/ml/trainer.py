@@ -100,6 +100,7 @@ def _train_kind(
     X, y = rows.X[development], rows.y[development]
     if kind is ModelKind.BASE_RATE:
         fitted = fit_base_rate(learner, X, y, training.n_folds)
+        progress(step, 1.0)
     else:
         said = partial(progress, step)
         fitted = fit_by_recipe(learner, X, y, rows.folds, n_threads=n_threads, progress=said)

@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from app.ml.plots import draw_plots
+from app.ml.trainer import TrainingResult
+from tests.ml.planted import Data
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.slow
+def test_every_picture_is_a_png(trained: TrainingResult, data: Data) -> None:
+    fitted = trained.primary
+    found = draw_plots(data.y_test, fitted.test_probabilities, fitted.importances, fitted.shap_summary)
+    assert set(found) == {
+        "roc_curve.png",
+        "precision_recall_curve.png",
+        "calibration.png",
+        "score_distribution.png",
+        "importances.png",
+        "shap_importance.png",
+        "shap_summary.png",
+    }
+    assert all(picture.startswith(PNG) for picture in found.values())
+
+
+def test_scores_that_are_all_equal_and_odd_names_can_be_drawn() -> None:
+    y = np.array([0.0, 1.0, 0.0, 1.0])
+    found = draw_plots(y, np.full(4, 0.5), {"$a$ ^ {": 1.0}, None)
+    assert len(found) == 5

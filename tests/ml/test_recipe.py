@@ -1,0 +1,95 @@
+"""The walk over rounds against a slow and obvious one, and what the rounds add up to."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from sklearn.metrics import log_loss
+
+from app.ml.encoding import Matrix
+from app.ml.frame import Floats
+from app.ml.models import Learner, ModelKind, make_learner
+from app.ml.recipe import Fitted, fit_by_recipe, walk_rounds
+from app.ml.split import deal_folds
+from app.schemas.config import ModelConfig
+from tests.ml.planted import Data
+
+BOOSTERS = [ModelKind.XGBOOST, ModelKind.LIGHTGBM]
+N_ROUNDS = 30
+
+
+def learner_of(kind: ModelKind) -> Learner:
+    params = {"n_estimators": N_ROUNDS}
+    return make_learner(kind, ModelConfig(xgboost_params=params, lightgbm_params=params))
+
+
+def development(data: Data) -> tuple[Matrix, Floats, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    X = np.column_stack(
+        [
+            data.frame.features["usage"].to_numpy(),
+            data.frame.features["spend"].to_numpy(),
+            [value == "monthly" for value in data.frame.features["contract"].to_pylist()],
+        ]
+    ).astype(np.float32)
+    assert data.frame.churned is not None
+    y = data.frame.churned
+    return X, y, deal_folds(data.frame.accounts.to_pylist(), y, 4, seed=1)
+
+
+def by_recipe(kind: ModelKind, data: Data, *, n_threads: int = 1) -> Fitted:
+    X, y, folds = development(data)
+    return fit_by_recipe(learner_of(kind), X, y, folds, n_threads=n_threads, progress=lambda _share: None)
+
+
+@pytest.mark.parametrize("kind", BOOSTERS)
+def test_rounds_add_up_to_the_margin(kind: ModelKind, data: Data) -> None:
+    X, y, _ = development(data)
+    model = learner_of(kind).fit(X, y, n_rounds=N_ROUNDS, n_threads=1)
+    total = np.sum([model.round_margins(X, at) for at in range(N_ROUNDS)], axis=0)
+    np.testing.assert_allclose(total, model.margins(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", BOOSTERS)
+def test_the_walk_equals_a_slow_one(kind: ModelKind, data: Data) -> None:
+    """Slow: for each round fit every fold anew to just so many rounds, and recalibrate with statsmodels."""
+    X, y, folds = development(data)
+    learner = learner_of(kind)
+    targets = np.where(y == 1, (y.sum() + 1) / (y.sum() + 2), 1 / ((1 - y).sum() + 2))
+    losses, all_margins = [], []
+    for n_rounds in range(1, N_ROUNDS + 1, 4):
+        margins = np.empty(y.size)
+        for fold in range(4):
+            model = learner.fit(X[folds != fold], y[folds != fold], n_rounds=n_rounds, n_threads=1)
+            margins[folds == fold] = model.margins(X[folds == fold])
+        line = sm.GLM(targets, sm.add_constant(margins), family=sm.families.Binomial()).fit(tol=1e-12)
+        losses.append(log_loss(y, line.predict(sm.add_constant(margins))))
+        all_margins.append(margins)
+    models = [learner.fit(X[folds != fold], y[folds != fold], n_rounds=N_ROUNDS, n_threads=1) for fold in range(4)]
+    walk = walk_rounds(models, X, y, folds, N_ROUNDS)
+    np.testing.assert_allclose(walk.round_losses[::4], losses, atol=1e-6)
+    assert walk.n_rounds == np.argmin(walk.round_losses) + 1
+    if walk.n_rounds % 4 == 1:
+        np.testing.assert_allclose(walk.margins, all_margins[walk.n_rounds // 4], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", BOOSTERS)
+def test_out_of_fold_margins_are_those_of_models_that_did_not_see_the_row(kind: ModelKind, data: Data) -> None:
+    X, y, folds = development(data)
+    fitted = by_recipe(kind, data)
+    model = learner_of(kind).fit(X[folds != 2], y[folds != 2], n_rounds=fitted.n_rounds, n_threads=1)
+    np.testing.assert_allclose(fitted.oof_margins[folds == 2], model.margins(X[folds == 2]), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", BOOSTERS)
+def test_the_final_model_has_the_common_number_of_rounds(kind: ModelKind, data: Data) -> None:
+    X, y, _ = development(data)
+    fitted = by_recipe(kind, data)
+    again = learner_of(kind).fit(X, y, n_rounds=fitted.n_rounds, n_threads=1)
+    assert fitted.model.n_rounds == fitted.n_rounds
+    assert fitted.model.to_bytes() == again.to_bytes()
+
+
+@pytest.mark.parametrize("kind", BOOSTERS)
+def test_threads_have_no_effect(kind: ModelKind, data: Data) -> None:
+    one, two = by_recipe(kind, data), by_recipe(kind, data, n_threads=2)
+    assert one.model.to_bytes() == two.model.to_bytes()
+    assert one.calibrator == two.calibrator
