@@ -29,7 +29,8 @@ def drawn(n: int, *, slope: float = 0.6, intercept: float = -1.0, seed: int = 0)
 
 def platt_targets(y: Floats) -> Floats:
     n_churned, n_stayed = y.sum(), (1 - y).sum()
-    return np.where(y == 1, (n_churned + 1) / (n_churned + 2), 1 / (n_stayed + 2))
+    targets: Floats = np.where(y == 1, (n_churned + 1) / (n_churned + 2), 1 / (n_stayed + 2))
+    return targets
 
 
 def fitted_by_statsmodels(columns: Floats, targets: Floats) -> Floats:
