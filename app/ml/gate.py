@@ -32,7 +32,7 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
     `reject` on any fail. `promote` where the deciding check passes and every other that could not decide has its
     estimate on the right side. The deciding check is the improvement over production; while nothing is in production
     it is AUC. Then also, provisionally, where no check fails, all estimates are on the right side and the AUC is
-    shown to be above .5. Else `hold`.
+    shown to be above .5. Else `hold`; so too where a first champion's own baseline is as good, for that one is simpler.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         check_distribution(evidence, config),
         check_stability(evidence, config),
     )
-    recommendation, provisional = _recommend(checks, first=evidence.production is None)
     as_good = baseline_as_good(evidence, checks[1])
+    recommendation, provisional = _recommend(checks, first=evidence.production is None, as_good=as_good)
     power = _power(evidence, checks, config)
     deciding = "thresholds" if evidence.production is None else "improvement_over_production"
     return Judgement(
@@ -64,21 +64,21 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         baseline_as_good=as_good,
         power=power,
         sentences=(
-            _summary(checks, deciding, recommendation, provisional=provisional),
+            _summary(checks, deciding, recommendation, provisional=provisional, as_good=as_good),
             *_baseline_sentence(checks[1], as_good=as_good),
             *_few_sentence(evidence),
         ),
     )
 
 
-def _recommend(checks: Sequence[Check], *, first: bool) -> tuple[Recommendation, bool]:
+def _recommend(checks: Sequence[Check], *, first: bool, as_good: bool) -> tuple[Recommendation, bool]:
     """The recommendation, and whether it is provisional."""
     thresholds, _, production, *_ = checks
     if any(check.verdict is Verdict.FAIL for check in checks):
         return Recommendation.REJECT, False
     decided = auc_verdict(thresholds) if first else production.verdict
     undecided = [check for check in checks if check.verdict is Verdict.INSUFFICIENT]
-    if not all(check.right_side for check in undecided):
+    if not all(check.right_side for check in undecided) or (first and as_good):
         return Recommendation.HOLD, False
     if decided is Verdict.PASS:
         return Recommendation.PROMOTE, False
@@ -115,7 +115,9 @@ def _power(evidence: Evidence, checks: Sequence[Check], config: EvaluationConfig
     )
 
 
-def _summary(checks: Sequence[Check], deciding: str, recommendation: Recommendation, *, provisional: bool) -> str:
+def _summary(
+    checks: Sequence[Check], deciding: str, recommendation: Recommendation, *, provisional: bool, as_good: bool
+) -> str:
     decider = next(check for check in checks if check.name == deciding)
     failed = [check.name for check in checks if check.verdict is Verdict.FAIL]
     if failed:
@@ -123,7 +125,8 @@ def _summary(checks: Sequence[Check], deciding: str, recommendation: Recommendat
     open_checks = [check for check in checks if check.verdict is Verdict.INSUFFICIENT]
     wrong = [check.name for check in open_checks if not check.right_side]
     if recommendation is Recommendation.HOLD:
-        return _wrong_side(wrong) if wrong else f"Hold: {decider.sentence}"
+        held_by = checks[1] if as_good and decider is checks[0] else decider
+        return _wrong_side(wrong) if wrong else f"Hold: {held_by.sentence}"
     told = "Promote provisionally: no check fails and every estimate is on the right side, but" if provisional else ""
     others = [check.name for check in open_checks]
     if provisional:

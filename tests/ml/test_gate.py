@@ -156,6 +156,14 @@ def test_a_baseline_that_is_as_good_is_said_so_in_words() -> None:
     assert not judge(draw(12, auc=0.80, baseline_auc=0.70), CONFIG).baseline_as_good
 
 
+def test_a_first_champion_whose_baseline_is_as_good_is_held_for_it() -> None:
+    found = judge(draw(1, auc=0.78, baseline_auc=0.775), CONFIG)
+    assert of(found, "improvement_over_baseline").right_side
+    assert found.baseline_as_good
+    assert found.recommendation is Recommendation.HOLD
+    assert "baseline" in found.sentences[0]
+
+
 def test_a_baseline_as_candidate_is_compared_with_the_base_rate() -> None:
     evidence = replace(draw(13), baseline_is_model=True)
     found = judge(evidence, CONFIG)
