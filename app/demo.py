@@ -22,6 +22,7 @@ from app.settings import Settings
 Json = dict[str, Any]
 DATASET = "sample"
 ACCOUNT = "A000042"  # stays a customer in both months, so it can be scored
+SPLIT_SEED = 1  # the same story each time
 START_SECONDS = 120
 STOP_SECONDS = 20
 
@@ -110,7 +111,8 @@ def _create_dataset(api: Api) -> None:
     if DATASET in names:
         return
     columns = {"id_column": "account_id", "label_column": "churned", "positive_value": "true", "as_of_column": "as_of"}
-    api.call("POST", "/datasets", json={"name": DATASET, **columns, "horizon_days": HORIZON_DAYS})
+    described = {"name": DATASET, **columns, "horizon_days": HORIZON_DAYS, "split_seed": SPLIT_SEED}
+    api.call("POST", "/datasets", json=described)
 
 
 def _upload(api: Api, method: str, path: Path) -> None:

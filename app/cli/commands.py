@@ -50,4 +50,6 @@ _COMMANDS: list[tuple[str, Callable[[re.Match[str]], str]]] = [
     (r"POST /models (?P<body>\{[^{}]*\})", _register),
     (r"POST /score/batches" + _BODY, _score),
     (r"GET /models\b(?!/)", lambda _: "holdfast history"),
+    (r"POST /datasets, then upload rows with PUT /datasets/\{name\}/rows", lambda _: "holdfast import --help"),
+    (r"Give `dataset`", lambda _: "Give --dataset"),
 ]

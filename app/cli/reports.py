@@ -92,13 +92,20 @@ def show_monitor(report: Json, n_features: int = 10) -> None:
 def show_revision(revision: Json) -> None:
     """What was understood of an upload."""
     rows = [
-        [escape(column["name"]), escape(column["kind"]), share(column.get("missing_share"))]
+        [
+            escape(column["name"]),
+            escape(column["kind"]),
+            share(column["missing_share"]),
+            escape(column["excluded"] or column["note"] or ""),
+        ]
         for column in revision["columns"]
     ]
-    show_table(f"Revision {revision['number']}: {revision['n_rows']:,} rows", ["column", "kind", "missing"], rows)
-    labels = f"{revision['n_labelled']:,} rows have a known outcome, {revision['n_churned']:,} of them churned."
-    say(labels)
-    say_next("holdfast train --register")
+    title = f"Revision {revision['number']} of {revision['dataset']}: {revision['n_rows']:,} rows"
+    show_table(title, ["column", "kind", "missing", "remark"], rows)
+    say(f"{revision['n_labelled']:,} rows have a known outcome, {revision['n_churned']:,} of them churned.")
+    for warning in revision["warnings"]:
+        say(f"Note: {warning}")
+    say_next(f"holdfast train --dataset {revision['dataset']} --register")
 
 
 def show_training(result: Json) -> None:

@@ -15,11 +15,11 @@ from app.db import psycopg_url
 from app.errors import ConfigurationError, MlflowUnavailable
 from app.registry import SCHEMA, Registry, artifact_root_uri
 from app.settings import Settings
+from app.signals import STOP_SIGNALS
 
 if TYPE_CHECKING:  # half a second that the other verbs need not wait
     import uvicorn
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOP_SECONDS = 5  # long polls and event streams get no more time than that to end
 
 

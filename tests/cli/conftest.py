@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 
+SEEDED = ("--as-of-column", "as_of", "--horizon-days", 60, "--split-seed", 1)
 Arguments = str | int | Path
 
 
@@ -54,5 +55,5 @@ def months(holdfast: Holdfast, tmp_path: Path) -> tuple[Path, Path]:
 def dataset(holdfast: Holdfast, months: tuple[Path, Path]) -> Callable[[], None]:
     """The first month as dataset `sample`."""
     columns = ["--id-column", "account_id", "--label-column", "churned", "--positive-value", "true"]
-    holdfast("import", months[0], "--name", "sample", *columns, "--as-of-column", "as_of", "--horizon-days", 60)
+    holdfast("import", months[0], "--name", "sample", *columns, *SEEDED)
     return lambda: holdfast("import", months[1], "--name", "sample", "--append")
