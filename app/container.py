@@ -1,12 +1,24 @@
 """Services: everything built once; used by the web application, the worker, the CLI and the tests alike."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.db import Engine, make_engine, make_sessions, migrate
+from app.registry import Registry, artifact_root_uri
+from app.services.bundles import Bundles
+from app.services.champions import Champions
+from app.services.comparison import Comparison
+from app.services.datasets import Datasets
+from app.services.evaluation import Evaluations
+from app.services.frames import Frames
 from app.services.health import Health
 from app.services.jobs import Handler, Jobs
+from app.services.models import Models
+from app.services.promotion import Promotions
+from app.services.training import Trainings
+from app.services.uploads import Uploads
 from app.settings import Settings
 
 
@@ -20,11 +32,52 @@ class Services:
         self.sessions = make_sessions(engine)
         self.health = Health(self.sessions, heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds)
         self.jobs = Jobs(self.sessions, heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds)
+        self.datasets = Datasets(self.sessions)
+        self.uploads = Uploads(self.sessions, self.datasets, max_upload_bytes=settings.max_upload_bytes)
+        self.frames = Frames(self.sessions)
+        self._add_models(settings, database_url)
+
+    def _add_models(self, settings: Settings, database_url: str) -> None:
+        """The services of a version's life."""
+        self.registry = Registry(database_url, artifact_root_uri(settings.artifact_root, settings.home))
+        self.bundles = Bundles(self.sessions, n_threads=settings.n_threads or os.cpu_count() or 1)
+        self.champions = Champions(self.sessions, self.bundles, poll_seconds=settings.champion_poll_seconds)
+        self.models = Models(self.sessions, datasets=self.datasets, jobs=self.jobs)
+        self.comparison = Comparison(self.sessions, self.models)
+        self.promotion = Promotions(
+            self.sessions,
+            datasets=self.datasets,
+            jobs=self.jobs,
+            registry=self.registry,
+            evaluation_settings=settings.evaluation,
+        )
+        self.training = Trainings(
+            self.sessions,
+            settings,
+            datasets=self.datasets,
+            frames=self.frames,
+            jobs=self.jobs,
+            bundles=self.bundles,
+            registry=self.registry,
+        )
+        self.evaluation = Evaluations(
+            self.sessions,
+            settings,
+            datasets=self.datasets,
+            frames=self.frames,
+            models=self.models,
+            bundles=self.bundles,
+            jobs=self.jobs,
+        )
 
     @property
     def handlers(self) -> dict[str, Handler]:
         """What works on each kind of job."""
-        return {}
+        return {
+            "train": self.training.run,
+            "evaluate": self.evaluation.run,
+            "mirror_aliases": self.promotion.mirror,
+        }
 
 
 @asynccontextmanager

@@ -180,3 +180,51 @@ class UnexpectedFailure(HoldfastError):
 
     status, code, title = 500, "internal_error", "Unexpected failure"
     hint = "Tell the operator the number of the job; the log of the workers has the rest."
+
+
+class UnreadableFile(HoldfastError):
+    """An uploaded file can't be understood; nothing of it is stored."""
+
+    status, code, title = 422, "unreadable_file", "The file can't be understood"
+    hint = "Mend the place named and send the whole file again; nothing was stored."
+
+
+class UploadTooLarge(HoldfastError):
+    """An upload is above the limit."""
+
+    status, code, title = 413, "upload_too_large", "The file is too large"
+    hint = "Send Parquet, send less at once with POST (it appends), or raise HOLDFAST_MAX_UPLOAD_BYTES."
+
+
+class UnsupportedMedia(HoldfastError):
+    """An upload is announced as something that rows don't come in."""
+
+    status, code, title = 415, "unsupported_media", "Rows come as CSV or Parquet"
+    hint = "Send the file itself as the body: curl -X PUT -H 'Content-Type: text/csv' --data-binary @rows.csv URL"
+
+
+class DatasetExists(HoldfastError):
+    """The name is taken."""
+
+    status, code, title = 409, "dataset_exists", "There is such a dataset already"
+    hint = "Upload rows to it, or choose another name; GET /datasets lists what there is."
+
+
+class NoRows(HoldfastError):
+    """A dataset has no rows yet."""
+
+    status, code, title = 409, "no_rows", "The dataset has no rows yet"
+    hint = "Upload them with PUT /datasets/{name}/rows."
+
+
+class RowsComeFromTable(HoldfastError):
+    """Rows were sent to a dataset that reads a table of the database."""
+
+    status, code, title = 409, "rows_come_from_table", "The rows of this dataset come from a table"
+    hint = "Change the table; the next training or scoring copies it. Or make another dataset without source_table."
+
+
+class NoTrainingRows(HoldfastError):
+    """A revision has no row to learn from."""
+
+    status, code, title = 409, "no_training_rows", "There is nothing to train on"

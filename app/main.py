@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 
 from app.container import open_services, open_store
 from app.problems import BodyLimit, add_error_handlers
-from app.routers import health, jobs
+from app.routers import datasets, health, jobs, models, promotions, training
 from app.settings import Settings
 from app.signals import told_of_stop
 from app.telemetry import RequestTelemetry, configure_logging
@@ -32,6 +32,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     add_error_handlers(app)
     app.include_router(health.router)
+    app.include_router(datasets.router)
+    app.include_router(training.router)
+    app.include_router(models.router)
+    app.include_router(promotions.router)
     app.include_router(jobs.router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestTelemetry)
@@ -46,6 +50,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         url = await stack.enter_async_context(open_store(settings))
         app.state.services = await stack.enter_async_context(open_services(settings, url))
         stack.enter_context(told_of_stop(app.state.services.jobs.closing.set))
+        await app.state.services.promotion.heal_aliases()
+        await stack.enter_async_context(app.state.services.champions.polling())
         if settings.run_worker:
             await stack.enter_async_context(running_worker(settings, url))
         logging.getLogger("holdfast").info("ready")

@@ -1,11 +1,18 @@
 """Fixtures that every test may use: a real PostgreSQL, and in it a migrated database per test."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
+import httpx
 import pytest
+from asgi_lifespan import LifespanManager
+from fastapi import FastAPI
 from sqlalchemy import make_url
 
+from app.container import Services
 from app.db import migrate
+from app.main import create_app
+from app.settings import Settings
 from tests.postgres import make_run_home, new_database, open_server, remove_run_home
 
 
@@ -39,3 +46,26 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """A migrated database of the test's own, in which it may commit."""
     with new_database(postgres_url, template=template_database) as url:
         yield url
+
+
+@pytest.fixture
+async def app(database_url: str, tmp_path: Path) -> AsyncIterator[FastAPI]:
+    """The application, started, on a database of the test's own; without a worker."""
+    app = create_app(Settings(database_url=database_url, home=tmp_path, run_worker=False))
+    async with LifespanManager(app, startup_timeout=60, shutdown_timeout=60):
+        yield app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Real requests to `app`."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=120) as http:
+        yield http
+
+
+@pytest.fixture
+def services(app: FastAPI) -> Services:
+    """The services behind `client`."""
+    found: Services = app.state.services
+    return found

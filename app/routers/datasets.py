@@ -1,0 +1,85 @@
+"""Datasets: describe a source, upload rows, see what was understood."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+
+from app.deps import Caller, DatasetName, PagingDep, ServicesDep
+from app.schemas.common import Page, Problem
+from app.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPatch, RevisionOut, RowsOut
+
+router = APIRouter(prefix="/datasets", tags=["datasets"])
+MediaType = Annotated[str, Header(alias="Content-Type", include_in_schema=False)]
+
+EXAMPLE_ROWS = """account_id,as_of,seats,plan,churned
+A000001,2025-03-01,12,team,false
+A000002,2025-03-01,3,starter,true
+A000003,2025-03-01,40,business,false
+"""
+FILE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The file itself; whether it is CSV (UTF-8, with a header) or Parquet is told by its content.",
+        "content": {
+            "text/csv": {"schema": {"type": "string", "example": EXAMPLE_ROWS}},
+            "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": Problem}, 422: {"model": Problem}}
+REFUSALS: dict[int | str, dict[str, Any]] = UNKNOWN | {
+    409: {"model": Problem},
+    413: {"model": Problem},
+    415: {"model": Problem},
+}
+
+
+@router.post(
+    "",
+    operation_id="create_dataset",
+    status_code=201,
+    responses={409: {"model": Problem}, 422: {"model": Problem}},
+)
+async def create_dataset(body: DatasetIn, caller: Caller, services: ServicesDep) -> DatasetOut:
+    """Describe a source of rows: which columns name the account, the label and the instant."""
+    return await services.datasets.create(body, actor=caller.name)
+
+
+@router.get("", operation_id="list_datasets", responses={422: {"model": Problem}})
+async def list_datasets(paging: PagingDep, services: ServicesDep) -> Page[DatasetOut]:
+    """List datasets by name."""
+    return await services.datasets.list_datasets(limit=paging.limit, cursor=paging.cursor)
+
+
+@router.get("/{name}", operation_id="get_dataset", responses=UNKNOWN)
+async def get_dataset(name: DatasetName, services: ServicesDep) -> DatasetDetail:
+    """Show a dataset: its newest rows' columns, types, ranges, missing shares and label balance, and its revisions."""
+    return await services.datasets.get(name)
+
+
+@router.patch("/{name}", operation_id="update_dataset", responses=UNKNOWN)
+async def update_dataset(name: DatasetName, body: DatasetPatch, services: ServicesDep) -> DatasetOut:
+    """Replace sections of the dataset's default configuration."""
+    return await services.datasets.update(name, body)
+
+
+@router.put("/{name}/rows", operation_id="replace_rows", status_code=201, responses=REFUSALS, openapi_extra=FILE_BODY)
+async def replace_rows(
+    name: DatasetName, request: Request, caller: Caller, services: ServicesDep, content_type: MediaType = ""
+) -> RowsOut:
+    """Upload a file that replaces the rows: a new revision; types are inferred over all rows of the file."""
+    return await services.uploads.replace(name, request.stream(), media_type=content_type, actor=caller.name)
+
+
+@router.post("/{name}/rows", operation_id="append_rows", status_code=201, responses=REFUSALS, openapi_extra=FILE_BODY)
+async def append_rows(
+    name: DatasetName, request: Request, caller: Caller, services: ServicesDep, content_type: MediaType = ""
+) -> RowsOut:
+    """Upload rows to add: a new revision, in which a row of the same account (and instant) replaces the earlier one."""
+    return await services.uploads.append(name, request.stream(), media_type=content_type, actor=caller.name)
+
+
+@router.get("/{name}/revisions", operation_id="list_revisions", responses=UNKNOWN)
+async def list_revisions(name: DatasetName, paging: PagingDep, services: ServicesDep) -> Page[RevisionOut]:
+    """List the revisions of a dataset, the newest first."""
+    return await services.datasets.list_revisions(name, limit=paging.limit, cursor=paging.cursor)

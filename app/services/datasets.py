@@ -1,0 +1,156 @@
+"""Datasets: named sources of features and labels, and their revisions."""
+
+import secrets
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions
+from app.errors import DatasetExists, FieldError, InvalidRequest, NotFound
+from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
+from app.services.revisions import find_revision
+from app.services.source_tables import copy_source, require_source
+from app.tables import Dataset, Revision
+
+SHOWN_REVISIONS = 20
+_CREATE_HINT = "Make one with POST /datasets, then upload rows with PUT /datasets/{name}/rows."
+
+
+class Datasets:
+    """Describes datasets and finds their revisions."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def create(self, body: DatasetIn, *, actor: str) -> DatasetOut:
+        """Describe a source; rows come later, by upload or from its table."""
+        dataset = Dataset(
+            **body.model_dump(exclude={"defaults", "split_seed"}),
+            kind="snapshots",
+            defaults=body.defaults.given(),
+            split_seed=secrets.randbelow(2**31) if body.split_seed is None else body.split_seed,
+            created_by=actor,
+        )
+        try:
+            async with self._sessions.begin() as session:
+                if dataset.source_table is not None:
+                    await require_source(session, dataset)
+                session.add(dataset)
+                await session.flush()
+                await session.refresh(dataset)
+        except IntegrityError as error:
+            raise DatasetExists(f"There is a dataset {body.name} already.", name=body.name) from error
+        return DatasetOut.model_validate(dataset)
+
+    async def list_datasets(self, *, limit: int, cursor: str | None) -> Page[DatasetOut]:
+        """Datasets by name."""
+        query = select(Dataset).order_by(Dataset.name).limit(limit + 1)
+        if position := decode_cursor(cursor, str):
+            query = query.where(Dataset.name > position[0])
+        async with self._sessions() as session:
+            found = (await session.scalars(query)).all()
+        items = [DatasetOut.model_validate(each) for each in found[:limit]]
+        return Page(items=items, next_cursor=encode_cursor([items[-1].name]) if len(found) > limit else None)
+
+    async def get(self, name: str) -> DatasetDetail:
+        """A dataset with its newest revision."""
+        async with self._sessions() as session:
+            dataset = await self.resolve(session, name)
+            revisions = await _newest_revisions(session, dataset, SHOWN_REVISIONS)
+        newest = revision_detail(revisions[0]) if revisions else None
+        told = DatasetOut.model_validate(dataset).model_dump()
+        return DatasetDetail(**told, revision=newest, revisions=[revision_out(each) for each in revisions])
+
+    async def update(self, name: str, body: DatasetPatch) -> DatasetOut:
+        """Replace sections of the defaults; versions trained before keep what they were trained with."""
+        async with self._sessions.begin() as session:
+            query = select(Dataset).where(Dataset.name == name).with_for_update()
+            dataset = (await session.scalars(query)).first() or await self.resolve(session, name)
+            sections = {**dataset.defaults, **body.defaults.given()}
+            dataset.defaults = {section: given for section, given in sections.items() if given}
+        return DatasetOut.model_validate(dataset)
+
+    async def list_revisions(self, name: str, *, limit: int, cursor: str | None) -> Page[RevisionOut]:
+        """Revisions, the newest first."""
+        position = decode_cursor(cursor, int)
+        async with self._sessions() as session:
+            dataset = await self.resolve(session, name)
+            found = await _newest_revisions(session, dataset, limit + 1, below=position[0] if position else None)
+        items = [revision_out(each) for each in found[:limit]]
+        return Page(items=items, next_cursor=encode_cursor([items[-1].number]) if len(found) > limit else None)
+
+    async def resolve(self, session: AsyncSession, name: str | None) -> Dataset:
+        """The dataset of this name; without one, the only one there is.
+
+        Raises
+        ------
+        NotFound
+            where there is none, or none of this name.
+        InvalidRequest
+            where no name is given and there are several; it names them.
+
+        """
+        if name is not None:
+            found = (await session.scalars(select(Dataset).where(Dataset.name == name))).first()
+            if found is None:
+                raise NotFound(f"There is no dataset {name}.", hint=f"GET /datasets lists them. {_CREATE_HINT}")
+            return found
+        some = (await session.scalars(select(Dataset).order_by(Dataset.name).limit(21))).all()
+        if not some:
+            raise NotFound("There is no dataset yet.", hint=_CREATE_HINT)
+        if len(some) > 1:
+            raise _ambiguous([each.name for each in some])
+        return some[0]
+
+    async def get_revision(self, session: AsyncSession, dataset: Dataset, number: int | None) -> Revision:
+        """The revision of this number, by default the newest."""
+        return await find_revision(session, dataset, number)
+
+    async def fix_revision(self, dataset_id: int, number: int | None = None) -> Revision:
+        """The revision that a job works on, as it starts.
+
+        Where the dataset reads a table, that is copied now, into a new revision if it says something new.
+        """
+        async with self._sessions.begin() as session:
+            dataset = await session.get_one(Dataset, dataset_id)
+            if number is not None or dataset.source_table is None:
+                return await find_revision(session, dataset, number)
+        return await copy_source(self._sessions, dataset)
+
+
+def _ambiguous(names: Sequence[str]) -> InvalidRequest:
+    listed = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
+    return InvalidRequest(
+        f"There are several datasets, so name one: {listed}.",
+        hint="Give `dataset`.",
+        errors=[FieldError("/dataset", "is needed while there are several")],
+        datasets=list(names[:20]),
+    )
+
+
+async def _newest_revisions(
+    session: AsyncSession, dataset: Dataset, limit: int, *, below: int | None = None
+) -> Sequence[Revision]:
+    query = select(Revision).where(Revision.dataset_id == dataset.id).order_by(Revision.number.desc()).limit(limit)
+    if below is not None:
+        query = query.where(Revision.number < below)
+    return (await session.scalars(query)).all()
+
+
+def revision_out(revision: Revision) -> RevisionOut:
+    """What is told of a revision in lists."""
+    return RevisionOut.model_validate(_told(revision))
+
+
+def revision_detail(revision: Revision) -> RevisionDetail:
+    """All that is told of a revision."""
+    return RevisionDetail.model_validate(_told(revision) | {"columns": revision.columns, "instants": revision.instants})
+
+
+def _told(revision: Revision) -> dict[str, object]:
+    names = ("number", "n_rows", "n_accounts", "n_labelled", "n_churned", "data_hash", "created_at", "created_by")
+    rate = revision.n_churned / revision.n_labelled if revision.n_labelled else None
+    return {name: getattr(revision, name) for name in names} | {"churn_rate": rate}

@@ -1,0 +1,44 @@
+"""Sides of the random split: dealt once for each account of a dataset, and kept."""
+
+import asyncio
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import advisory_lock, copy_in, copy_out
+from app.ml.frame import Frame
+from app.ml.split import Sides, deal_sides
+from app.tables import Dataset
+
+SIDES_LOCK = 0x736964  # space of the locks under which accounts of a dataset are dealt
+_DEALT = pa.schema([("account_id", pa.string()), ("side", pa.string())])
+
+
+async def deal_and_store(session: AsyncSession, dataset: Dataset, frame: Frame) -> Sides:
+    """The side of each row's account, in the order of the frame; accounts met for the first time are dealt now.
+
+    In the caller's transaction and under a lock, so that two trainings never deal one account twice.
+    """
+    async with advisory_lock(session, SIDES_LOCK, dataset.id):
+        connection = await session.connection()
+        query = "SELECT account_id, side FROM sides WHERE dataset_id = $1"
+        dealt = await copy_out(connection, query, dataset.id, schema=_DEALT)
+        sides, fresh = await asyncio.to_thread(_complete, dataset, frame, dealt)
+        if fresh.num_rows:
+            await copy_in(connection, fresh, "sides")
+    return sides
+
+
+def _complete(dataset: Dataset, frame: Frame, dealt: pa.Table) -> tuple[Sides, pa.Table]:
+    """All sides, and those that were not there yet as rows of `sides`."""
+    accounts = frame.accounts.to_pylist()
+    known = dict(zip(dealt["account_id"].to_pylist(), dealt["side"].to_pylist(), strict=True))
+    fresh = np.array([at for at, account in enumerate(accounts) if account not in known], dtype=np.int64)
+    new = [accounts[at] for at in fresh]
+    labels = np.zeros(0) if frame.churned is None else frame.churned[fresh]
+    given = deal_sides(new, labels, seed=dataset.split_seed)
+    known |= dict(zip(new, given.tolist(), strict=True))
+    ids = pa.array([dataset.id] * len(new), pa.int64())
+    rows = pa.table({"dataset_id": ids, "account_id": pa.array(new, pa.string()), "side": pa.array(given.tolist())})
+    return np.array([known[account] for account in accounts], dtype="<U10"), rows

@@ -1,0 +1,152 @@
+"""Tables and views of the database as a source of rows: checked when named, copied when a job starts."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions, driver, quote_name
+from app.errors import FieldError, InvalidRequest
+from app.ml.inference import ColumnKind
+from app.services.part_loading import load_part
+from app.services.part_tables import StoredColumn
+from app.services.revisions import lock_revisions, make_revision, newest_revision
+from app.services.upload_files import CsvRows
+from app.services.upload_plan import NOT_KEPT, LabelTally, UploadPlan, special_columns
+from app.sql import read_query
+from app.tables import Dataset, Revision, Table
+
+_FORBIDDEN_SCHEMAS = {"data", "mlflow", "pgqueuer", "pg_catalog", "information_schema", "pg_toast"}
+_OUR_VIEWS = {"current_scores", "alembic_version"}
+_KINDS = (
+    dict.fromkeys(("int2", "int4", "int8", "float4", "float8", "numeric"), ColumnKind.NUMERIC)
+    | dict.fromkeys(("text", "varchar", "bpchar", "uuid", "name", "enum"), ColumnKind.CATEGORICAL)
+    | dict.fromkeys(("date", "timestamp", "timestamptz"), ColumnKind.TIMESTAMP)
+    | {"bool": ColumnKind.BOOLEAN}
+)
+_CASTS = {ColumnKind.NUMERIC: "float8", ColumnKind.CATEGORICAL: "text", ColumnKind.BOOLEAN: "text"}
+
+
+class _SameRows(Exception):
+    """The copy says what the newest revision says; the transaction is undone."""
+
+    def __init__(self, revision: Revision) -> None:
+        super().__init__()
+        self.revision = revision
+
+
+def _split(source: str) -> tuple[str, str]:
+    schema, _, table = source.partition(".")
+    return schema, table
+
+
+def _quoted(source: str) -> str:
+    return ".".join(map(quote_name, _split(source)))
+
+
+def _refuse(detail: str) -> InvalidRequest:
+    return InvalidRequest(detail, errors=[FieldError("/source_table", detail)])
+
+
+def _require_foreign(source: str) -> None:
+    """Our own tables are no source: what they hold follows from sources."""
+    schema, table = _split(source)
+    ours = {*Table.metadata.tables, *_OUR_VIEWS}
+    own = schema == "public" and (table in ours or table.startswith("pgqueuer"))
+    if own or schema in _FORBIDDEN_SCHEMAS or schema.startswith("pg_"):
+        raise _refuse(f"{source} belongs to the service or to the database itself; name a table of yours.")
+
+
+async def require_source(session: AsyncSession, dataset: Dataset) -> None:
+    """Refuse a source table that is ours, is not there, may not be read or lacks a column."""
+    source = str(dataset.source_table)
+    _require_foreign(source)
+    types = await _column_types(session, source)
+    if not types:
+        raise _refuse(f"There is no table or view {source} in this database that may be read.")
+    for field in ("id_column", "label_column", "as_of_column"):
+        name = getattr(dataset, field)
+        if name is not None and name not in types:
+            raise InvalidRequest(
+                f"{source} has no column {name}.", errors=[FieldError(f"/{field}", "not in the table")]
+            )
+    as_of = dataset.as_of_column
+    if as_of is not None and _KINDS.get(types[as_of]) is not ColumnKind.TIMESTAMP:
+        raise InvalidRequest(f"{source}.{as_of} is of type {types[as_of]}, not a date or timestamp.")
+
+
+async def _column_types(session: AsyncSession, source: str) -> dict[str, str]:
+    schema, table = _split(source)
+    found = await session.execute(text(read_query("column_types")), {"schema": schema, "table": table})
+    return {row.name: row.type for row in found}
+
+
+async def copy_source(sessions: Sessions, dataset: Dataset) -> Revision:
+    """Copy the table into a part and make it the next revision, unless the newest one says the same.
+
+    Read in one statement of a transaction that can't write; stored in another, which leaves nothing if it fails.
+    """
+    with tempfile.NamedTemporaryFile(prefix="holdfast-source-") as file:
+        async with sessions.begin() as session:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            columns = await _read_into(session, dataset, file.name)
+        rows = await asyncio.to_thread(TableRows, Path(file.name), special_columns(dataset))
+        plan = UploadPlan(dataset, rows, tuple(columns))
+        try:
+            async with sessions.begin() as session:
+                await lock_revisions(session, dataset)
+                newest = await newest_revision(session, dataset)
+                part, tally = await load_part(session, plan, LabelTally(dataset))
+                tally.require_positive()
+                revision = await make_revision(
+                    session, dataset, part, upon=None, columns=columns, others=tally.others, actor=rows.origin(dataset)
+                )
+                if newest is not None and newest.data_hash == revision.data_hash:
+                    raise _SameRows(newest)
+                return revision
+        except _SameRows as same:
+            return same.revision
+
+
+class TableRows(CsvRows):
+    """The copy of a table: its rows have no lines that anybody could look up."""
+
+    def place(self, row: int) -> tuple[str, int]:
+        """The number of the row, in the order in which the table was read."""
+        return "row", row + 1
+
+    def origin(self, dataset: Dataset) -> str:
+        """Who made the revision."""
+        return f"copied from {dataset.source_table}"
+
+
+async def _read_into(session: AsyncSession, dataset: Dataset, path: str) -> list[StoredColumn]:
+    """The table as CSV in a file, and its columns with the kinds that their types say."""
+    await require_source(session, dataset)
+    source = str(dataset.source_table)
+    types = await _column_types(session, source)
+    columns = [_judge(dataset, name, types[name], f"f{at}") for at, name in enumerate(_features(dataset, types), 1)]
+    cast = dict.fromkeys((dataset.id_column, dataset.label_column), "text")
+    cast |= {each.name: _CASTS[each.kind] for each in columns if each.column}
+    if dataset.as_of_column:
+        cast[dataset.as_of_column] = "timestamptz"
+    listed = ", ".join(f"{quote_name(name)}::{to} AS {quote_name(name)}" for name, to in cast.items())
+    query = f"SELECT {listed} FROM {_quoted(source)}"  # noqa: S608 - names quoted
+    connection = await driver(await session.connection())
+    await connection.copy_from_query(query, output=path, format="csv", header=True)
+    return columns
+
+
+def _features(dataset: Dataset, types: Mapping[str, str]) -> list[str]:
+    return [name for name in types if name not in special_columns(dataset)]
+
+
+def _judge(dataset: Dataset, name: str, of_type: str, column: str) -> StoredColumn:
+    if name in dataset.exclude_columns:
+        return StoredColumn(name, ColumnKind.UNSUPPORTED, None, "left out by exclude_columns")
+    kind = _KINDS.get(of_type, ColumnKind.UNSUPPORTED)
+    reason = NOT_KEPT.get(kind)
+    return StoredColumn(name, kind, None if reason else column, reason)
