@@ -191,7 +191,7 @@ class ScoringConfig(Config):
 
     tiers: Tiers = ProbabilityTiers()
     n_reasons: Annotated[Whole, Field(ge=0, le=20)] = 3
-    chunk_size: Annotated[Whole, Field(ge=100, le=200_000)] = 20_000
+    chunk_size: Annotated[Whole, Field(ge=100, le=200_000)] = 100_000  # reasons cost seconds a chunk, of any size
 
 
 class MonitoringConfig(Config):

@@ -49,7 +49,7 @@ class Scores:
                 query = query.where(ScoringRun.dataset_id == (await self._datasets.resolve(session, dataset)).id)
             if position:
                 query = query.where(ScoringRun.id < position[0])
-            found = [_run_out(*row) for row in (await session.execute(query))]
+            found = [_run_out(run, name, number) for run, name, number in await session.execute(query)]
         more = len(found) > limit
         return Page(items=found[:limit], next_cursor=encode_cursor([found[limit - 1].id]) if more else None)
 
@@ -59,7 +59,8 @@ class Scores:
             found = (await session.execute(_runs().where(ScoringRun.id == run_id))).first()
         if found is None:
             raise NotFound(f"There is no scoring run {run_id}.", hint="GET /score/batches lists the runs.")
-        return _run_out(*found)
+        run, dataset, revision = found
+        return _run_out(run, dataset, revision)
 
     async def list_accounts(
         self, wanted: ScoreFilter, *, limit: int, cursor: str | None, as_csv: bool = False
@@ -118,7 +119,7 @@ def _require(run: ScoringRun | None, otherwise: str) -> ScoringRun:
     return run
 
 
-def published_batches(dataset_id: int) -> Select[tuple[ScoringRun]]:
+def published_batches(dataset_id: int) -> Select[ScoringRun]:
     """Published batch runs of a dataset, newest first."""
     return (
         select(ScoringRun)
@@ -144,7 +145,7 @@ async def _newest_runs(session: AsyncSession, dataset_id: int) -> dict[int, Scor
     return {run.id: run for run in await session.scalars(query)}
 
 
-def _runs() -> Select[tuple[ScoringRun, str, int]]:
+def _runs() -> Select[ScoringRun, str, int]:
     return (
         select(ScoringRun, Dataset.name, Revision.number)
         .join(Dataset, Dataset.id == ScoringRun.dataset_id)
@@ -153,7 +154,7 @@ def _runs() -> Select[tuple[ScoringRun, str, int]]:
     )
 
 
-def _rows(run_id: int, wanted: ScoreFilter) -> Select[tuple[Prediction]]:
+def _rows(run_id: int, wanted: ScoreFilter) -> Select[Prediction]:
     query = select(Prediction).where(Prediction.run_id == run_id)
     if wanted.tier is not None:
         query = query.where(Prediction.risk_tier == wanted.tier)

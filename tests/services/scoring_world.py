@@ -1,14 +1,16 @@
 """A store with datasets, versions and published runs, put there row by row for the tests of scoring and monitoring."""
 
+import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,11 +18,26 @@ from app.db import Sessions, copy_in, make_engine, make_sessions
 from app.ml.frame import Feature, FeatureKind, Frame
 from app.ml.trainer import FittedModel, train
 from app.schemas.config import ModelConfig, ProbabilityTiers, ScoringConfig, TrainingConfig
+from app.schemas.monitoring import MonitorIn, MonitorOut
+from app.schemas.scoring import BatchIn
+from app.services.bundles import Bundles
+from app.services.champions import Champions
+from app.services.datasets import Datasets
+from app.services.frames import Frames
+from app.services.jobs import JobContext, Jobs
+from app.services.models import Models
+from app.services.monitoring import Monitoring
+from app.services.online import Online
+from app.services.outcomes import Outcomes
 from app.services.run_tables import attach_run_table, create_run_table, index_by_risk, run_table
 from app.services.run_tiers import settle_tiers
+from app.services.scores import Scores
+from app.services.scoring import Scoring
+from app.services.uploads import Uploads
 from app.settings import Settings
 from app.tables import Bundle, Dataset, Job, Promotion, Revision, ScoringRun, TrainedModel, Training, Version
 
+T = TypeVar("T")
 INSTANT = pa.timestamp("us", "UTC")
 FEATURES = (
     Feature("tenure", FeatureKind.NUMERIC),
@@ -138,7 +155,25 @@ class World:
             run.published_at = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
         return run
 
-    async def _add(self, row: Any) -> Any:
+    async def begin(self, job_id: int, attempt: int = 1) -> JobContext:
+        """Take a job as a worker would."""
+        async with self.sessions.begin() as session:
+            job = await session.get_one(Job, job_id)
+            job.status, job.attempt = "running", attempt
+        return JobContext(job.id, attempt, job.kind, job.params, job.dataset_id, "test")
+
+    async def end(self, job_id: int, result: dict[str, Any], status: str = "succeeded") -> None:
+        """End a job as a worker would."""
+        async with self.sessions.begin() as session:
+            job = await session.get_one(Job, job_id)
+            job.status, job.result = status, result
+            job.finished_at = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+
+    async def count(self, query: str) -> int:
+        async with self.sessions() as session:
+            return int((await session.execute(text(query))).scalar_one())
+
+    async def _add(self, row: T) -> T:
         async with self.sessions.begin() as session:
             session.add(row)
         return row
@@ -202,3 +237,73 @@ def fit_model() -> FittedModel:
         n_threads=1,
     )
     return result.primary
+
+
+def csv_of(frame: Frame, *, as_of: datetime | None = None, with_labels: bool = True) -> bytes:
+    """The frame as a file to upload."""
+    columns = {"id": frame.accounts, **{name: frame.features[name] for name in frame.features.column_names}}
+    known = [] if frame.churned is None else frame.churned.tolist()
+    labels = ["yes" if label == 1 else "" if label != label or not with_labels else "no" for label in known]
+    columns |= {"churned": pa.array(labels)}
+    if as_of is not None:
+        columns["as_of"] = pa.array([as_of.isoformat()] * len(frame))
+    sink = io.BytesIO()
+    pa_csv.write_csv(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+async def stream_of(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The services of scoring on one world, over its engine."""
+
+    world: World
+    datasets: Datasets
+    uploads: Uploads
+    scoring: Scoring
+    online: Online
+    scores: Scores
+    monitoring: Monitoring
+    outcomes: Outcomes
+
+    async def upload(self, frame: Frame, name: str = "customers", *, append: bool = False, **how: Any) -> Revision:
+        """A new revision of these rows."""
+        verb = self.uploads.append if append else self.uploads.replace
+        await verb(name, stream_of(csv_of(frame, **how)), media_type="text/csv", actor="test")
+        async with self.world.sessions() as session:
+            dataset = await self.datasets.resolve(session, name)
+            return await self.datasets.get_revision(session, dataset, None)
+
+    async def score(self, body: dict[str, Any] | None = None, *, attempt: int = 1) -> dict[str, Any]:
+        """Ask for a batch and do it here."""
+        job = await self.scoring.submit(BatchIn.model_validate(body or {}), actor="test")
+        return await self.scoring.run(await self.world.begin(job.id, attempt))
+
+    async def check(self, body: dict[str, Any] | None = None) -> MonitorOut:
+        """Ask for a check, do it here, and let its job end as a worker would."""
+        job = await self.monitoring.submit(MonitorIn.model_validate(body or {}), actor="test")
+        result = await self.monitoring.run(await self.world.begin(job.id))
+        await self.world.end(job.id, result)
+        return MonitorOut.model_validate(result)
+
+
+def open_desk(world: World, settings: Settings | None = None) -> Desk:
+    settings, sessions = settings or Settings(), world.sessions
+    datasets, frames = Datasets(sessions), Frames(sessions)
+    jobs = Jobs(sessions, heartbeat_timeout_seconds=10)
+    bundles = Bundles(sessions, n_threads=1)
+    models = Models(sessions, datasets=datasets, jobs=jobs)
+    parts: dict[str, Any] = {"datasets": datasets, "frames": frames, "models": models, "bundles": bundles}
+    return Desk(
+        world,
+        datasets,
+        Uploads(sessions, datasets, max_upload_bytes=10**8),
+        Scoring(world.engine, sessions, settings, jobs=jobs, **parts),
+        Online(sessions, settings, champions=Champions(sessions, bundles, poll_seconds=1), **parts),
+        Scores(sessions, datasets, models),
+        Monitoring(sessions, settings, datasets=datasets, models=models, bundles=bundles, jobs=jobs),
+        Outcomes(sessions, datasets),
+    )
