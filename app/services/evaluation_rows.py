@@ -66,6 +66,6 @@ def _next(row: EvaluationRow) -> list[str]:
         steps.append(f"POST /models/{evaluation.version}/promote")
     if evaluation.judgement["baseline_as_good"] and row.baseline_version is None:
         steps.append(f'POST /models {{"job_id": {row.training_job}, "model": "baseline"}}')
-    elif evaluation.judgement["baseline_as_good"]:
+    elif evaluation.judgement["baseline_as_good"] and row.baseline_version != evaluation.champion_version:
         steps.append(f"POST /models/{row.baseline_version}/evaluate")
     return steps
