@@ -52,10 +52,10 @@ class _Choice:
         return None if value in self.options else f"must be one of {', '.join(self.options)}"
 
 
-_SHARE = _Range(0, 1, above_low=True)
+_SHARE = _Range(0.05, 1)  # of rows or columns; less leaves small data with none
 _WEIGHT = _Range(0, 1e6)
 _BOTH_BOOSTERS: Mapping[str, _Range | _Choice] = {
-    "learning_rate": _SHARE,
+    "learning_rate": _Range(1e-4, 1),
     "n_estimators": _Range(1, MAX_ROUNDS, whole=True),
     "scale_pos_weight": _Range(0, 1e4, above_low=True),
     "subsample": _SHARE,
@@ -79,7 +79,7 @@ _LIGHTGBM: Mapping[str, _Range | _Choice] = {
     **_BOTH_BOOSTERS,
     "max_depth": _Range(1, 16, whole=True),
     "num_leaves": _Range(2, 4096, whole=True),
-    "min_child_samples": _Range(1, 1e6, whole=True),
+    "min_child_samples": _Range(2, 1e6, whole=True),
     "min_split_gain": _WEIGHT,
     "subsample_freq": _Range(0, MAX_ROUNDS, whole=True),
     "path_smooth": _WEIGHT,

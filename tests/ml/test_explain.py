@@ -47,7 +47,7 @@ def test_contributions_sum_to_the_margin_but_for_a_constant(trained: TrainingRes
 def test_many_rows_are_explained_like_few(boosted: TrainingResult, data: Data) -> None:
     bundle = boosted.primary.bundle
     model = load_model(bundle.kind, bundle.model, n_threads=1)
-    X = np.tile(bundle.encoder.encode(data.frame.features), (2, 1))
+    X = np.tile(bundle.encoder.encode(data.frame.features), (4, 1))
     few = contributions(model, X[:100], bundle.encoder)
     np.testing.assert_allclose(contributions(model, X, bundle.encoder)[:100], few, atol=1e-5)
 
