@@ -16,7 +16,12 @@ from app.services.frames import Frames
 from app.services.health import Health
 from app.services.jobs import Handler, Jobs
 from app.services.models import Models
+from app.services.monitoring import Monitoring
+from app.services.online import Online
+from app.services.outcomes import Outcomes
 from app.services.promotion import Promotions
+from app.services.scores import Scores
+from app.services.scoring import Scoring
 from app.services.training import Trainings
 from app.services.uploads import Uploads
 from app.settings import Settings
@@ -36,6 +41,7 @@ class Services:
         self.uploads = Uploads(self.sessions, self.datasets, max_upload_bytes=settings.max_upload_bytes)
         self.frames = Frames(self.sessions)
         self._add_models(settings, database_url)
+        self._add_scoring(settings)
 
     def _add_models(self, settings: Settings, database_url: str) -> None:
         """The services of a version's life."""
@@ -70,12 +76,46 @@ class Services:
             jobs=self.jobs,
         )
 
+    def _add_scoring(self, settings: Settings) -> None:
+        """What a version says of accounts, and whether it came true."""
+        self.scores = Scores(self.sessions, self.datasets, self.models)
+        self.outcomes = Outcomes(self.sessions, self.datasets)
+        self.scoring = Scoring(
+            self.engine,
+            self.sessions,
+            settings,
+            datasets=self.datasets,
+            frames=self.frames,
+            models=self.models,
+            bundles=self.bundles,
+            jobs=self.jobs,
+        )
+        self.online = Online(
+            self.sessions,
+            settings,
+            datasets=self.datasets,
+            frames=self.frames,
+            models=self.models,
+            bundles=self.bundles,
+            champions=self.champions,
+        )
+        self.monitoring = Monitoring(
+            self.sessions,
+            settings,
+            datasets=self.datasets,
+            models=self.models,
+            bundles=self.bundles,
+            jobs=self.jobs,
+        )
+
     @property
     def handlers(self) -> dict[str, Handler]:
         """What works on each kind of job."""
         return {
             "train": self.training.run,
             "evaluate": self.evaluation.run,
+            "score": self.scoring.run,
+            "monitor": self.monitoring.run,
             "mirror_aliases": self.promotion.mirror,
         }
 

@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 
 from app.container import open_services, open_store
 from app.problems import BodyLimit, add_error_handlers
-from app.routers import datasets, health, jobs, models, promotions, training
+from app.routers import datasets, health, jobs, models, monitoring, promotions, scoring, training
 from app.settings import Settings
 from app.signals import told_of_stop
 from app.telemetry import RequestTelemetry, configure_logging
@@ -36,6 +36,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(training.router)
     app.include_router(models.router)
     app.include_router(promotions.router)
+    app.include_router(scoring.router)
+    app.include_router(monitoring.router)
     app.include_router(jobs.router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestTelemetry)
