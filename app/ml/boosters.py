@@ -1,11 +1,12 @@
-"""XGBoost and LightGBM: fit, walk round by round, predict on plain float32 matrices, explain, store."""
+"""XGBoost and LightGBM: fit, walk round by round, predict on plain float32 matrices, explain, store.
+
+Both take seconds to import, and most of what the service does needs neither: they are imported where they are used.
+"""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import lightgbm as lgb
 import numpy as np
-import xgboost as xgb
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
@@ -31,6 +32,8 @@ class XGBoostModel:
 
     def native_contributions(self, X: Matrix) -> Floats:
         """Exact path-dependent SHAP values by the booster's own code: shape (n, d), log-odds."""
+        import xgboost as xgb
+
         found = self.booster.predict(xgb.DMatrix(X, nthread=1 if len(X) == 1 else 0), pred_contribs=True)
         return np.asarray(found[:, :-1], dtype=np.float64)
 
@@ -46,6 +49,8 @@ class XGBoostModel:
     @classmethod
     def from_bytes(cls, data: bytes, *, n_threads: int) -> "XGBoostModel":
         """Load what `to_bytes` wrote, to predict with so many threads."""
+        import xgboost as xgb
+
         booster = xgb.Booster({"nthread": n_threads}, model_file=bytearray(data))
         return cls(booster, booster.num_boosted_rounds(), float("nan"))
 
@@ -64,6 +69,8 @@ class XGBoostLearner:
 
     def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> XGBoostModel:
         """Fit so many rounds, no early stopping; the same on any number of threads."""
+        import xgboost as xgb
+
         params = {name: value for name, value in self.params.items() if name != "n_estimators"}
         base = _weighted_rate(y, params["scale_pos_weight"])
         params |= {
@@ -124,6 +131,8 @@ class LightGBMModel:
     @classmethod
     def from_bytes(cls, data: bytes, *, n_threads: int) -> "LightGBMModel":
         """Load what `to_bytes` wrote, to predict with so many threads."""
+        import lightgbm as lgb
+
         booster = lgb.Booster(model_str=data.decode())
         return cls(booster, booster.num_trees(), n_threads)
 
@@ -142,6 +151,8 @@ class LightGBMLearner:
 
     def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> LightGBMModel:
         """Fit so many rounds, no early stopping; the same on any number of threads."""
+        import lightgbm as lgb
+
         params = {name: value for name, value in self.params.items() if name != "n_estimators"}
         params.setdefault("subsample_freq", 1)  # without it LightGBM takes no notice of subsample
         params |= {

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+import scipy  # its parts are loaded when first used: they take seconds
 from scipy.special import expit, log_expit
 
 from app.ml.frame import Floats
@@ -222,7 +222,7 @@ def fit_beta(margins: Floats, y: Floats) -> Beta:
     platt = fit_platt(margins, y)
     bounds = [(0.0, None), (0.0, None), (None, None)]
     start = np.array([platt.slope, platt.slope, platt.intercept])
-    found = minimize(
+    found = scipy.optimize.minimize(
         loss,
         start,
         jac=gradient,

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import scipy  # its parts are loaded when first used: they take seconds
 from scipy.special import expit
-from scipy.stats import skew
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
@@ -141,8 +141,8 @@ def _is_better_logged(x: Floats) -> bool:
     """Money and counts: skewed as they are, less so in logs. Decided on the rows of the fit."""
     if np.unique(x[:1000]).size <= 2 and np.unique(x).size <= 2:
         return False
-    before = abs(float(skew(x)))
-    return before > _MIN_SKEWNESS and abs(float(skew(_signed_log(x)))) < before
+    before = abs(float(scipy.stats.skew(x)))
+    return before > _MIN_SKEWNESS and abs(float(scipy.stats.skew(_signed_log(x)))) < before
 
 
 def solve_logistic(design: Floats, y: Floats, penalty: float, max_iter: int) -> Floats:

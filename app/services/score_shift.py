@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import rankdata
+import scipy  # its parts are loaded when first used: they take seconds
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -74,5 +74,5 @@ def _spearman(p_a: Floats, p_b: Floats) -> float | None:
     """None where one of them gives everybody the same score."""
     if np.ptp(p_a) == 0 or np.ptp(p_b) == 0:
         return None
-    found = float(np.corrcoef(rankdata(p_a), rankdata(p_b))[0, 1])
+    found = float(np.corrcoef(scipy.stats.rankdata(p_a), scipy.stats.rankdata(p_b))[0, 1])
     return found if math.isfinite(found) else None

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded when first used: they take seconds
 from scipy.special import chndtrinc
-from scipy.stats import chi2, false_discovery_control
 
 from app.stats.arrays import Floats, Interval, Ints
 
@@ -35,18 +35,22 @@ class Psi:
     @property
     def p_value(self) -> float:
         """Chance of such a value or a larger one where nothing drifted."""
-        return 1.0 if self.n_bins < 2 else float(chi2.sf(self.value / self.noise, self.n_bins - 1))
+        return 1.0 if self.n_bins < 2 else float(scipy.stats.chi2.sf(self.value / self.noise, self.n_bins - 1))
 
     def critical_value(self, alpha: float = 0.05) -> float:
         """The corrected value above which drift is significant at `alpha`."""
-        return 0.0 if self.n_bins < 2 else float(self.noise * (chi2.isf(alpha, self.n_bins - 1) - (self.n_bins - 1)))
+        return (
+            0.0
+            if self.n_bins < 2
+            else float(self.noise * (scipy.stats.chi2.isf(alpha, self.n_bins - 1) - (self.n_bins - 1)))
+        )
 
     def smallest_detectable(self, *, alpha: float = 0.05, power: float = 0.8) -> float:
         """The smallest true index that samples of these sizes would find significant with chance `power`."""
         if self.n_bins < 2:
             return float("inf")
         freedom = self.n_bins - 1
-        return self.noise * _noncentrality(float(chi2.isf(alpha, freedom)), freedom, power)
+        return self.noise * _noncentrality(float(scipy.stats.chi2.isf(alpha, freedom)), freedom, power)
 
     def interval(self, confidence: float = 0.95) -> Interval:
         """The true indices that leave the observed one in the middle `confidence` of a non-central chi-squared.
@@ -62,13 +66,13 @@ class Psi:
             return Interval(0.0, 0.0)
         tail, seen, freedom = 0.5 - confidence / 2, self.value / self.noise, self.n_bins - 1
         low = _noncentrality(seen, freedom, tail)
-        high = _noncentrality(max(seen, float(chi2.median(freedom))), freedom, 1 - tail)
+        high = _noncentrality(max(seen, float(scipy.stats.chi2.median(freedom))), freedom, 1 - tail)
         return Interval(self.noise * low, self.noise * high)
 
 
 def _noncentrality(seen: float, freedom: int, upper_share: float) -> float:
     """The non-centrality of a chi-squared that has `upper_share` above `seen`; 0 where the central one has more."""
-    if chi2.sf(seen, freedom) >= upper_share:
+    if scipy.stats.chi2.sf(seen, freedom) >= upper_share:
         return 0.0
     return float(chndtrinc(seen, freedom, 1 - upper_share))
 
@@ -176,5 +180,5 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
     q_values = np.full(p_values.shape, np.nan)
     known = ~np.isnan(p_values)
     if known.any():
-        q_values[known] = false_discovery_control(p_values[known])
+        q_values[known] = scipy.stats.false_discovery_control(p_values[known])
     return q_values

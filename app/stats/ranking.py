@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy  # its parts are loaded when first used: they take seconds
 from scipy.special import expit, logit
-from scipy.stats import rankdata
 
 from app.stats.arrays import Bools, Clusters, Estimate, Floats, Interval, Ints, cluster_codes, cluster_sums
 from app.stats.arrays import normal_quantile as z_of
@@ -35,7 +34,7 @@ def auc(y: Floats, score: Floats) -> float:
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if not n_positive or not n_negative:
         return float("nan")
-    rank_sum = float(rankdata(score)[positive].sum())
+    rank_sum = float(scipy.stats.rankdata(score)[positive].sum())
     return (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
 
 
@@ -110,7 +109,7 @@ class AucEstimate(Estimate):
             spread = 1 + spare * (missed / (1 + missed) + (1 - missed) / (2 - missed))
             return missed**2 - z**2 * missed * (1 - missed) * spread / (self.n_positive * self.n_negative)
 
-        missed = float(brentq(gap, 1e-12, 1.0))
+        missed = float(scipy.optimize.brentq(gap, 1e-12, 1.0))
         return Interval(1 - missed, 1.0) if self.value == 1.0 else Interval(0.0, missed)
 
 
@@ -118,10 +117,10 @@ def _placements(y: Floats, scores: Floats) -> tuple[Floats, Bools]:
     """Share of the other class each row is ranked rightly against, ties half: shape (m, n), and the churners."""
     positive = y == 1
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    pooled = rankdata(scores, axis=1)
+    pooled = scipy.stats.rankdata(scores, axis=1)
     placed = np.empty(scores.shape)
-    placed[:, positive] = (pooled[:, positive] - rankdata(scores[:, positive], axis=1)) / n_negative
-    placed[:, ~positive] = 1 - (pooled[:, ~positive] - rankdata(scores[:, ~positive], axis=1)) / n_positive
+    placed[:, positive] = (pooled[:, positive] - scipy.stats.rankdata(scores[:, positive], axis=1)) / n_negative
+    placed[:, ~positive] = 1 - (pooled[:, ~positive] - scipy.stats.rankdata(scores[:, ~positive], axis=1)) / n_positive
     return placed, positive
 
 

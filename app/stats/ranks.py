@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata, t
+import scipy  # its parts are loaded when first used: they take seconds
 
 from app.stats.arrays import Estimate, Floats, Interval, Ints
 
@@ -17,7 +17,7 @@ class RankAgreement(Estimate):
 
     def interval(self, confidence: float = 0.95) -> Interval:
         """The jackknife interval over folds, with Student's t at k - 1 degrees, inside -1..1."""
-        half = float(t.ppf(0.5 + confidence / 2, self.n_folds - 1)) * self.se
+        half = float(scipy.stats.t.ppf(0.5 + confidence / 2, self.n_folds - 1)) * self.se
         return Interval(max(self.value - half, -1.0), min(self.value + half, 1.0))
 
 
@@ -71,7 +71,7 @@ def _union_of_top(importances: Floats, n_top: int) -> Ints:
 
 def _spearman(values: Floats) -> Floats:
     """Correlation of the ranks of each pair of rows: shape (k, k), ones on the diagonal."""
-    ranks = rankdata(values, axis=1)
+    ranks = scipy.stats.rankdata(values, axis=1)
     centred = ranks - ranks.mean(axis=1, keepdims=True)
     norms = np.sqrt((centred**2).sum(axis=1))
     flat = norms == 0
