@@ -17,6 +17,7 @@ _INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|[+-]
 _LONG_FRACTION = re.compile(r"([.,]\d{6})\d+")  # datetime knows microseconds
 _INSTANT_TYPE = pa.timestamp("us", "UTC")
 _FIRST_INSTANT, _END_OF_TIME = -62_135_596_800_000_000, 253_402_300_800_000_000  # years 1 and 10000, in microseconds
+_MOSTLY = 0.5  # of a chunk's cells being numbers makes the others worth a remark
 _MAX_EXACT = 2**53  # above it a float no longer tells whole numbers apart
 
 
@@ -86,6 +87,8 @@ class ColumnObserver:
             del self._possible[kind]
             if kind is ColumnKind.NUMERIC:
                 self.first_text_row = first_row + misfit.position
+                if _share_of_numbers(text) >= _MOSTLY:
+                    self._seen.add(kind)
             return
         if found.null_count < len(found):
             self._seen.add(kind)
@@ -102,8 +105,12 @@ class ColumnObserver:
 
     @property
     def was_numeric(self) -> bool:
-        """Whether it held numbers before the first cell that is none."""
+        """Whether it held numbers, most of all, until the first cell that is none was met."""
         return self.first_text_row is not None and ColumnKind.NUMERIC in self._seen
+
+
+def _share_of_numbers(text: pa.Array) -> float:
+    return float(pc.mean(pc.match_substring_regex(text, _NUMBER).cast(pa.float64())).as_py())
 
 
 def _declared_kind(of_type: pa.DataType) -> ColumnKind | None:

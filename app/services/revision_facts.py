@@ -33,8 +33,12 @@ class Facts:
 
 
 async def describe_rows(session: AsyncSession, parts: Sequence[int], columns: Sequence[StoredColumn]) -> Facts:
-    """Count, measure and hash the rows that the parts stand for."""
+    """Count, measure and hash the rows that the parts stand for; several parts are laid upon each other once."""
+    await session.execute(text("SET LOCAL work_mem = '64MB'"))  # for the sorts below
     rows = select_rows(parts, [each.column for each in columns if each.column])
+    if len(parts) > 1:
+        await session.execute(text(f"CREATE TEMPORARY TABLE revision_rows ON COMMIT DROP AS {rows}"))
+        rows = "SELECT * FROM revision_rows"
     counts = (await session.execute(text(read_query("count_rows").replace("{rows}", rows)))).mappings().one()
     n_rows = int(counts["n_rows"])
     return Facts(
