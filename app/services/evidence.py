@@ -1,7 +1,7 @@
 """The evidence of the gate: a version, its baseline and the champion scored on the same rows."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +101,7 @@ class EvidenceRoom:
         scorers = [scorer]
         if candidate.champion:
             scorers.append(await self._bundles.load(candidate.champion.to_version))
-        active, n_active = await self._score_active(candidate, scorers)
+        active, n_active = await self._score_active(candidate, rows, scorers)
         p_model = await _score(scorer, test, "the version")
         p_baseline = p_model
         if not candidate.is_baseline:
@@ -148,7 +148,9 @@ class EvidenceRoom:
             anchor_p=anchor_p,
         )
 
-    async def _score_active(self, candidate: Candidate, scorers: Sequence[Scorer]) -> tuple[list[Floats], int]:
+    async def _score_active(
+        self, candidate: Candidate, rows: TrainingRows, scorers: Sequence[Scorer]
+    ) -> tuple[list[Floats], int]:
         """Scores of the active accounts of the newest revision by each scorer, and how many accounts there are."""
         async with self._sessions() as session:
             query = select(Revision).where(Revision.dataset_id == candidate.dataset.id)
@@ -156,12 +158,24 @@ class EvidenceRoom:
         step = -(-newest.n_accounts // MAX_ACTIVE) or 1
         parts: list[list[Floats]] = [[np.empty(0)] for _ in scorers]
         n_active = 0
-        async for chunk in self._frames.active_chunks(candidate.dataset, newest, chunk_size=CHUNK_SIZE):
+        async for chunk in self._active(candidate.dataset, newest, rows):
             taken = chunk.take(np.arange(-n_active % step, len(chunk), step))
             n_active += len(chunk)
             for scores, scorer in zip(parts, scorers, strict=True):
                 scores.append(await _score(scorer, taken, "a version"))
         return [np.concatenate(scores) for scores in parts], n_active
+
+    async def _active(self, dataset: Dataset, newest: Revision, rows: TrainingRows) -> AsyncIterator[Frame]:
+        """The active accounts; in dated data without a newer instant everybody of the instant that was trained on.
+
+        There the active accounts are those that stayed: chosen by outcome, as the reference is not, so that the
+        scores would be said to have moved on day one.
+        """
+        if rows.as_of is not None and await self._frames.active_instant(dataset, newest) == rows.as_of:
+            yield rows.frame
+            return
+        async for chunk in self._frames.active_chunks(dataset, newest, chunk_size=CHUNK_SIZE):
+            yield chunk
 
 
 async def _score(scorer: Scorer, frame: Frame, name: str) -> Floats:

@@ -78,6 +78,7 @@ async def training_summary(session: AsyncSession, training_id: int) -> dict[str,
     version = await session.scalar(versions)
     return {
         "training_id": training.id,
+        "job_id": training.job_id,
         "revision": revision.number,
         "split": training.split,
         "config": training.config,
