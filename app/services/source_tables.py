@@ -75,7 +75,8 @@ async def require_source(session: AsyncSession, dataset: Dataset) -> None:
             )
     as_of = dataset.as_of_column
     if as_of is not None and _KINDS.get(types[as_of]) is not ColumnKind.TIMESTAMP:
-        raise InvalidRequest(f"{source}.{as_of} is of type {types[as_of]}, not a date or timestamp.")
+        detail = f"{source}.{as_of} is of type {types[as_of]}, not a date or timestamp."
+        raise InvalidRequest(detail, errors=[FieldError("/as_of_column", "not a date or timestamp")])
 
 
 async def _column_types(session: AsyncSession, source: str) -> dict[str, str]:
@@ -105,6 +106,7 @@ async def copy_source(sessions: Sessions, dataset: Dataset) -> Revision:
                     session, dataset, part, upon=None, columns=columns, others=tally.others, actor=rows.origin(dataset)
                 )
                 if newest is not None and newest.data_hash == revision.data_hash:
+                    session.expunge(newest)  # or undoing the transaction would empty it
                     raise _SameRows(newest)
                 return revision
         except _SameRows as same:
