@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -22,7 +23,6 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMES = {
@@ -44,8 +44,8 @@ class Table(DeclarativeBase):
         int: BigInteger,
         float: Double,
         bytes: LargeBinary,
-        dict[str, Any]: JSONB,
-        list[Any]: JSONB,
+        dict[str, Any]: JSON,  # not jsonb: an answer keeps the order its author gave it
+        list[Any]: JSON,
     }
 
 
@@ -82,9 +82,9 @@ class Dataset(Table):
     horizon_days: Mapped[int | None] = mapped_column(Integer)
     lead_days: Mapped[int] = mapped_column(Integer, server_default="0")
     grace_days: Mapped[int] = mapped_column(Integer, server_default="0")
-    exclude_columns: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
+    exclude_columns: Mapped[list[Any]] = mapped_column(default=list)
     source_table: Mapped[str | None]
-    defaults: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    defaults: Mapped[dict[str, Any]] = mapped_column(default=dict)
     split_seed: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = _now()
     created_by: Mapped[str]
@@ -104,7 +104,7 @@ class Revision(Table):
     n_accounts: Mapped[int]
     n_labelled: Mapped[int]
     n_churned: Mapped[int]
-    instants: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
+    instants: Mapped[list[Any]] = mapped_column(default=list)
     columns: Mapped[list[Any]]
     created_at: Mapped[datetime] = _now()
     created_by: Mapped[str]

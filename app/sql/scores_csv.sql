@@ -15,7 +15,7 @@ SELECT
     $4::boolean AS provisional,
     (
         SELECT string_agg(reason ->> 'text', '; ' ORDER BY place)
-        FROM jsonb_array_elements(reasons) WITH ORDINALITY AS listed (reason, place)
+        FROM json_array_elements(reasons) WITH ORDINALITY AS listed (reason, place)
     ) AS reasons
 FROM predictions
 WHERE run_id = $1

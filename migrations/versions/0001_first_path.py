@@ -2,7 +2,6 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
@@ -46,11 +45,9 @@ def upgrade() -> None:
         sa.Column("horizon_days", sa.Integer(), nullable=True),
         sa.Column("lead_days", sa.Integer(), server_default="0", nullable=False),
         sa.Column("grace_days", sa.Integer(), server_default="0", nullable=False),
-        sa.Column(
-            "exclude_columns", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False
-        ),
+        sa.Column("exclude_columns", sa.JSON(), nullable=False),
         sa.Column("source_table", sa.Text(), nullable=True),
-        sa.Column("defaults", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("defaults", sa.JSON(), nullable=False),
         sa.Column("split_seed", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
@@ -74,7 +71,7 @@ def upgrade() -> None:
         sa.Column("model_version", sa.Integer(), nullable=False),
         sa.Column("scored_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("reasons", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("reasons", sa.JSON(), nullable=False),
         sa.CheckConstraint("risk_tier IN ('high', 'medium', 'low')", name=op.f("ck_predictions_risk_tier")),
         sa.CheckConstraint(
             "churn_probability >= 0 AND churn_probability <= 1", name=op.f("ck_predictions_churn_probability")
@@ -95,14 +92,14 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("kind", sa.String(length=30), nullable=False),
         sa.Column("dataset_id", sa.BigInteger(), nullable=True),
-        sa.Column("params", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("params", sa.JSON(), nullable=False),
         sa.Column("status", sa.String(length=20), server_default="queued", nullable=False),
         sa.Column("step", sa.Text(), nullable=True),
         sa.Column("progress", sa.Double(), server_default="0", nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), server_default="false", nullable=False),
-        sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("problem", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column("problem", sa.JSON(), nullable=True),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
@@ -153,8 +150,8 @@ def upgrade() -> None:
         sa.Column("n_accounts", sa.BigInteger(), nullable=False),
         sa.Column("n_labelled", sa.BigInteger(), nullable=False),
         sa.Column("n_churned", sa.BigInteger(), nullable=False),
-        sa.Column("instants", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False),
-        sa.Column("columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("instants", sa.JSON(), nullable=False),
+        sa.Column("columns", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["dataset_id"], ["datasets.id"], name=op.f("fk_revisions_dataset_id")),
@@ -187,11 +184,11 @@ def upgrade() -> None:
         sa.Column("revision_id", sa.BigInteger(), nullable=False),
         sa.Column("mlflow_run", sa.Text(), nullable=True),
         sa.Column("experiment", sa.Text(), nullable=False),
-        sa.Column("config", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("split", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("config", sa.JSON(), nullable=False),
+        sa.Column("split", sa.JSON(), nullable=False),
         sa.Column("data_hash", sa.String(length=64), nullable=False),
         sa.Column("features_hash", sa.String(length=64), nullable=False),
-        sa.Column("warnings", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("warnings", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["dataset_id"], ["datasets.id"], name=op.f("fk_trainings_dataset_id")),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_trainings_job_id")),
@@ -208,7 +205,7 @@ def upgrade() -> None:
         sa.Column("model_type", sa.String(length=20), nullable=False),
         sa.Column("recipe_hash", sa.String(length=64), nullable=False),
         sa.Column("bundle_sha256", sa.String(length=64), nullable=False),
-        sa.Column("report", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("report", sa.JSON(), nullable=False),
         sa.Column("reference_scores", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint("role IN ('primary', 'baseline')", name=op.f("ck_trained_models_role")),
         sa.ForeignKeyConstraint(["bundle_sha256"], ["bundles.sha256"], name=op.f("fk_trained_models_bundle_sha256")),
@@ -246,12 +243,12 @@ def upgrade() -> None:
         sa.Column("revision_id", sa.BigInteger(), nullable=False),
         sa.Column("bundle_sha256", sa.String(length=64), nullable=False),
         sa.Column("champion_version", sa.Integer(), nullable=True),
-        sa.Column("config", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("config", sa.JSON(), nullable=False),
         sa.Column("advisory", sa.Boolean(), nullable=False),
         sa.Column("rule", sa.String(length=20), nullable=False),
         sa.Column("recommendation", sa.String(length=10), nullable=False),
         sa.Column("provisional", sa.Boolean(), nullable=False),
-        sa.Column("judgement", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("judgement", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(
             "recommendation IN ('promote', 'hold', 'reject')", name=op.f("ck_evaluations_recommendation")
@@ -279,11 +276,11 @@ def upgrade() -> None:
         sa.Column("month", sa.String(length=7), nullable=True),
         sa.Column("current", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("provisional", sa.Boolean(), server_default="false", nullable=False),
-        sa.Column("config", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("config", sa.JSON(), nullable=False),
         sa.Column("n_scored", sa.BigInteger(), nullable=True),
-        sa.Column("tiers", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("warnings", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("feature_counts", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("tiers", sa.JSON(), nullable=True),
+        sa.Column("warnings", sa.JSON(), nullable=True),
+        sa.Column("feature_counts", sa.JSON(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("kind IN ('batch', 'online')", name=op.f("ck_scoring_runs_kind")),
@@ -318,7 +315,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("run_id", sa.BigInteger(), nullable=False),
         sa.Column("job_id", sa.BigInteger(), nullable=False),
-        sa.Column("report", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("report", sa.JSON(), nullable=False),
         sa.CheckConstraint(
             "health_status IN ('healthy', 'warning', 'critical', 'insufficient')",
             name=op.f("ck_monitoring_log_health_status"),
