@@ -15,7 +15,7 @@ async def stream_scores(
     sessions: Sessions, run: ScoringRun, *, tier: TierName | None, min_probability: float | None
 ) -> AsyncIterator[bytes]:
     """The rows of `scores_csv.sql` with a header, in pieces; a reader that goes away ends the COPY."""
-    pieces: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
+    pieces: asyncio.Queue[bytes | bytearray | None] = asyncio.Queue(MAX_WAITING)
 
     async def copy() -> None:
         async with sessions() as session:
@@ -29,7 +29,7 @@ async def stream_scores(
         while not (task.done() and pieces.empty()):
             piece = await pieces.get()
             if piece is not None:
-                yield piece
+                yield bytes(piece)  # asyncpg hands out bytearrays
         await task
     finally:
         task.cancel()

@@ -74,9 +74,9 @@ class World:
             Job(kind=kind, dataset_id=dataset.id, params={}, status=status, created_by="t", **fields)
         )
 
-    async def add_version(self, dataset: Dataset, revision: Revision) -> int:
-        """A version with a bundle that can score `FEATURES`."""
-        job, fitted = await self.add_job(dataset, "train"), fit_model()
+    async def add_version(self, dataset: Dataset, revision: Revision, fitted: FittedModel | None = None) -> int:
+        """A version with a bundle, by default one that can score `FEATURES`."""
+        job, fitted = await self.add_job(dataset, "train"), fitted or fit_model()
         sha256, data = fitted.bundle.sha256, fitted.bundle.to_bytes()
         async with self.sessions.begin() as session:
             await session.merge(Bundle(sha256=sha256, bytes=data))
