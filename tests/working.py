@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy import text
 
 from app.container import Services, open_services
@@ -83,7 +83,7 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 def is_gone(process: psutil.Process) -> bool:
     """Whether a process has ended; one that waits for its parent to notice has."""
     try:
-        return process.status() == psutil.STATUS_ZOMBIE
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
