@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +18,6 @@ from app.cli.serving import listen
 from app.cli.terminal import JobProgress, coloured, make_console, say, say_next, share
 from app.errors import ConfigurationError, HoldfastError
 from app.sample import HORIZON_DAYS, make_sample, write_csv
-from app.settings import Settings
 
 Json = dict[str, Any]
 DATASET = "sample"
@@ -27,12 +27,15 @@ START_SECONDS = 120
 STOP_SECONDS = 20
 
 
-def run_demo(settings: Settings) -> None:
+def run_demo() -> None:
     """Tell the story; whatever happens, the service that was started for it ends."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the service ends with us
     began_at = time.monotonic()
-    with _running_service(settings) as url, httpx.Client(base_url=url, timeout=120, trust_env=False) as http:
-        _tell(Api(http))
+    with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder, _running_service() as service:
+        months = _write_sample(Path(folder))  # meanwhile the service starts
+        service.wait_until_ready()
+        with httpx.Client(base_url=service.url, timeout=120, trust_env=False) as http:
+            _tell(Api(http), months)
     say(f"Done in {time.monotonic() - began_at:.0f} s; the service of this demo has stopped, its data stay.")
     say_next(
         "make serve                                the service on http://127.0.0.1:8000, with these data",
@@ -79,16 +82,13 @@ class Api:
         return result
 
 
-def _tell(api: Api) -> None:
-    with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder:
-        first, later = _write_sample(Path(folder))
-        _heading("1. Upload: 20,000 accounts of an invented SaaS business, whose churn is known")
-        _create_dataset(api)
-        _upload(api, "PUT", first)
-        version = _train(api)
-        _judge_and_promote(api, version)
-        _heading("5. Three months later: new rows arrive, their churn is not known yet")
-        _upload(api, "POST", later)
+def _tell(api: Api, months: tuple[Path, Path]) -> None:
+    _heading("1. Upload: accounts of an invented SaaS business in March, and in June, whose churn is not known yet")
+    _create_dataset(api)
+    for method, month in zip(("PUT", "POST"), months, strict=True):
+        _upload(api, method, month)
+    version = _train(api)
+    _judge_and_promote(api, version)
     _score(api)
     _monitor(api)
     _score_one(api)
@@ -122,7 +122,7 @@ def _upload(api: Api, method: str, path: Path) -> None:
 
 
 def _train(api: Api) -> int:
-    _heading("2. Train: XGBoost, and a logistic regression to be measured against")
+    _heading("2. Train on March: XGBoost, and a logistic regression to be measured against")
     result = api.finish("/train", {"dataset": DATASET, "register": True})
     version: int = result["version"]
     say(f"Registered as version {version}.")
@@ -140,7 +140,7 @@ def _judge_and_promote(api: Api, version: int) -> None:
 
 
 def _score(api: Api) -> None:
-    _heading("6. Score every active account")
+    _heading("5. Score every active account as of June")
     run = api.finish("/score/batches", {"dataset": DATASET})
     show_run(run)
     accounts = api.call("GET", "/score/accounts", params={"dataset": DATASET, "limit": 10})
@@ -148,20 +148,41 @@ def _score(api: Api) -> None:
 
 
 def _monitor(api: Api) -> None:
-    _heading("7. Monitor: do the accounts still look like those of the training?")
+    _heading("6. Monitor: do the accounts still look like those of the training?")
     show_monitor(api.finish("/monitor", {"dataset": DATASET, "save": True}))
 
 
 def _score_one(api: Api) -> None:
-    _heading(f"8. Score one account at once: {ACCOUNT}")
+    _heading(f"7. Score one account at once: {ACCOUNT}")
     answer = api.call("POST", "/score", json={"dataset": DATASET, "accounts": [{"account_id": ACCOUNT}]})
     [score] = answer["scores"]
     risk = f"{share(score['churn_probability'])}, tier {coloured(score['risk_tier'])}"
     make_console().print(f"Churn probability {risk}, by version {answer['version']}.")
 
 
+@dataclass(frozen=True)
+class _Service:
+    """A service that was started for the demo."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: IO[bytes]
+
+    def wait_until_ready(self) -> None:
+        """Return once it answers; where it does not, its log says why."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).is_success:
+                    return
+            except httpx.TransportError:
+                pass  # still migrating
+            time.sleep(0.1)
+        raise ConfigurationError("The service did not start.", hint=_tail(self.log))
+
+
 @contextmanager
-def _running_service(settings: Settings) -> Iterator[str]:
+def _running_service() -> Iterator[_Service]:
     """A service on the same store and a free port; it is asked to stop at the end, and made to if it does not."""
     with listen("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
@@ -172,22 +193,9 @@ def _running_service(settings: Settings) -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{port}"
             say(f"Starting the service on {url} ...")
-            _wait_until_ready(process, url, log)
-            yield url
+            yield _Service(process, url, log)
         finally:
             _stop(process)
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: IO[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/readyz", timeout=5, trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet, or still migrating
-        time.sleep(0.2)
-    raise ConfigurationError("The service did not start.", hint=_tail(log))
 
 
 def _tail(log: IO[bytes], n_lines: int = 15) -> str:

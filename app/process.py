@@ -20,12 +20,13 @@ HEAVY = (
     "numpy",
     "pandas",
     "pyarrow.csv",
+    "scipy.optimize",
     "scipy.stats",
     "sklearn.linear_model",
     "xgboost",
     "lightgbm",
-    "shap",
-    "mlflow",
+    "woodelf",
+    "mlflow.store.tracking.sqlalchemy_store",
     "matplotlib.figure",
 )
 END_SECONDS = 10.0  # for the kernel to end a process that was killed

@@ -56,6 +56,7 @@ def _fill(env: dict[str, str], folder: Path) -> None:
     first, later = str(folder / "march.csv"), str(folder / "june.csv")
     holdfast(env, "sample", first, later, "--n-accounts", "2000")
     holdfast(env, "import", first, "--name", "sample", *DESCRIBED, "--as-of-column", "as_of", "--horizon-days", "60")
+    holdfast(env, "import", later, "--name", "sample", "--append")
     holdfast(env, "train", "--register", "--param", "n_estimators=20")
     holdfast(env, "promote", "--force", "--reason", "only to have a champion")
     holdfast(env, "score")

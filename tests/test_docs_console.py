@@ -27,6 +27,7 @@ def service(postgres_url: str, template_database: str, tmp_path_factory: pytest.
         holdfast(env, "sample", first, later, "--n-accounts", "2000")
         described = ("--id-column", "account_id", "--label-column", "churned", "--positive-value", "true")
         holdfast(env, "import", first, "--name", "sample", *described, "--as-of-column", "as_of")
+        holdfast(env, "import", later, "--name", "sample", "--append")
         holdfast(env, "train", "--register", "--no-shap", "--param", "n_estimators=20")
         holdfast(env, "promote", "--force", "--reason", "only to have a champion")
         with running_service(env, folder / "service.log") as url:

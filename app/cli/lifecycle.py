@@ -109,7 +109,7 @@ def register(
 def evaluate(*, version: VersionOption = None, dataset: DatasetOption = None, as_json: AsJson = False) -> None:
     """Put a version before the gate; exits 0 whatever the gate recommends."""
     from app.cli.jobs import finish
-    from app.cli.reports import show_gate
+    from app.cli.reports import show_evaluation
     from app.schemas.evaluation import EvaluateIn
 
     async def action(services: "Services") -> dict[str, Any]:
@@ -117,7 +117,7 @@ def evaluate(*, version: VersionOption = None, dataset: DatasetOption = None, as
         return await finish(services, services.evaluation.submit(number, request(EvaluateIn), actor=actor()))
 
     evaluation = run(action)
-    print_json(evaluation) if as_json else show_gate(evaluation)
+    print_json(evaluation) if as_json else show_evaluation(evaluation)
 
 
 def promote(

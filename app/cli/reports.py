@@ -26,6 +26,11 @@ def show_gate(evaluation: Json) -> None:
     say(f"The gate says {evaluation['recommendation']}{', provisionally' if evaluation['provisional'] else ''}.")
     for sentence in evaluation["sentences"]:
         say(in_commands(sentence))
+
+
+def show_evaluation(evaluation: Json) -> None:
+    """The same on the command line, with what to type next."""
+    show_gate(evaluation)
     if evaluation["next"]:
         say_next(*map(in_commands, evaluation["next"]))
 
@@ -56,7 +61,7 @@ def show_run(run: Json) -> None:
         ]
         for tier in run["tiers"] or []
     ]
-    title = f"Run {run['id']}: {run['n_scored']:,} accounts scored by version {run['version']}"
+    title = f"Run {run['run_id']}: {run['n_accounts_scored']:,} accounts scored by version {run['version']}"
     show_table(title, ["tier", "accounts", "share", "churners expected", "of all churners"], rows)
     for warning in run["warnings"] or []:
         say(f"Note: {warning['sentence']}")
@@ -70,12 +75,13 @@ def show_scoring(run: Json) -> None:
 
 def show_monitor(report: Json, n_features: int = 10) -> None:
     """The monitor's verdict, the features that moved furthest, and what to do."""
-    measured = ([report["score_drift"]] if report["score_drift"] else []) + list(report["features"])[:n_features]
+    furthest = sorted(report["features"], key=lambda item: -item["psi"])[:n_features]
+    measured = [item for item in [report["score_drift"], *furthest] if item]
     rows = [
         [
             escape(item["name"]),
             number(item["psi"]),
-            coloured(item["state"]),
+            coloured(item["state"].replace("_", " ")),
             share(item["missing_before"]),
             share(item["missing_after"]),
             share(item["unseen"]),

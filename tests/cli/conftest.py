@@ -1,7 +1,6 @@
 """The command, called in this process on a database of the test's own."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,8 @@ def months(holdfast: Holdfast, tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def dataset(holdfast: Holdfast, months: tuple[Path, Path]) -> Callable[[], None]:
-    """The first month as dataset `sample`."""
+def dataset(holdfast: Holdfast, months: tuple[Path, Path]) -> None:
+    """Both months as dataset `sample`."""
     columns = ["--id-column", "account_id", "--label-column", "churned", "--positive-value", "true"]
     holdfast("import", months[0], "--name", "sample", *columns, *SEEDED)
-    return lambda: holdfast("import", months[1], "--name", "sample", "--append")
+    holdfast("import", months[1], "--name", "sample", "--append")

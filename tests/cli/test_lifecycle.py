@@ -1,6 +1,5 @@
 """A model's life as weeks go by, each verb on the command line."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,12 +8,11 @@ from app.registry import Registry, artifact_root_uri
 from app.settings import Settings
 from tests.cli.conftest import Holdfast
 
-NextMonth = Callable[[], None]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("dataset")]
 QUICK = ("--no-shap", "--param", "n_estimators=40")
 
 
-def test_the_weekly_cycle(holdfast: Holdfast, dataset: NextMonth) -> None:
+def test_the_weekly_cycle(holdfast: Holdfast) -> None:
     trained = holdfast("train", "--register", "--param", "n_estimators=40")
     assert trained["version"] == 1
     evaluation = holdfast("evaluate")
@@ -22,20 +20,19 @@ def test_the_weekly_cycle(holdfast: Holdfast, dataset: NextMonth) -> None:
     assert len(evaluation["checks"]) >= 6
     promotion = holdfast("promote", "--reason", "first model")
     assert (promotion["to_version"], promotion["stage"]) == (1, "Production")
-    dataset()
     run = holdfast("score")
     assert run["current"]
-    assert sum(tier["n"] for tier in run["tiers"]) == run["n_scored"] > 3000
+    assert sum(tier["n"] for tier in run["tiers"]) == run["n_accounts_scored"] > 3000
     report = holdfast("monitor", "--save")
     drifted = {item["name"] for item in report["features"] if item["state"] in ("warning", "critical")}
-    assert drifted >= {"logins_30d", "price_increase_pct"}  # planted in the later month
+    assert drifted >= {"last_login_days", "price_increase_pct"}  # planted in the later month
     assert report["saved"]
     assert report["recommended_actions"]
     [version] = holdfast("history")
     assert (version["stage"], version["verdict"]["recommendation"]) == ("Production", "promote")
 
 
-def test_a_week_in_which_the_gate_says_hold(holdfast: Holdfast, dataset: NextMonth) -> None:
+def test_a_week_in_which_the_gate_says_hold(holdfast: Holdfast) -> None:
     holdfast("train", "--register", *QUICK)
     holdfast("evaluate")
     holdfast("promote")
@@ -45,13 +42,12 @@ def test_a_week_in_which_the_gate_says_hold(holdfast: Holdfast, dataset: NextMon
     words = holdfast.fails("promote")
     assert "hold" in words
     assert "The champion stays." in words
-    dataset()
     assert holdfast("score")["version"] == 1
     assert holdfast("monitor")["version"] == 1
     assert [(item["version"], item["stage"]) for item in holdfast("history")] == [(2, None), (1, "Production")]
 
 
-def test_the_experiments_cycle(holdfast: Holdfast, dataset: NextMonth, database_url: str, tmp_path: Path) -> None:
+def test_the_experiments_cycle(holdfast: Holdfast, database_url: str, tmp_path: Path) -> None:
     for model_type, experiment in (("xgboost", "boosters"), ("logistic", "linear")):
         holdfast("train", "--model-type", model_type, "--experiment", experiment, "--register", "--no-shap")
     versions = holdfast("history")
@@ -67,7 +63,7 @@ def test_the_experiments_cycle(holdfast: Holdfast, dataset: NextMonth, database_
         assert run.data.metrics["test_roc_auc"] == pytest.approx(version["test_roc_auc"])
 
 
-def test_the_a_b_cycle(holdfast: Holdfast, dataset: NextMonth) -> None:
+def test_the_a_b_cycle(holdfast: Holdfast) -> None:
     holdfast("train", "--register", *QUICK)
     holdfast("evaluate", "--version", 1)
     holdfast("promote", "--version", 1)
@@ -85,7 +81,7 @@ def test_the_a_b_cycle(holdfast: Holdfast, dataset: NextMonth) -> None:
     assert "roc_auc" in text
 
 
-def test_people_are_told_what_to_type_next(holdfast: Holdfast, dataset: NextMonth) -> None:
+def test_people_are_told_what_to_type_next(holdfast: Holdfast) -> None:
     told = holdfast.tells("train", *QUICK)
     assert "holdfast register --job 1" in told
     assert "holdfast evaluate --version 1" in holdfast.tells("register", "--job", 1)
@@ -98,7 +94,7 @@ def test_people_are_told_what_to_type_next(holdfast: Holdfast, dataset: NextMont
     assert "Production" in holdfast.tells("history")
 
 
-def test_back_to_the_version_before(holdfast: Holdfast, dataset: NextMonth) -> None:
+def test_back_to_the_version_before(holdfast: Holdfast) -> None:
     for number in (1, 2):
         holdfast("train", "--register", *QUICK)
         holdfast("evaluate")
