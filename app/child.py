@@ -22,7 +22,6 @@ from app.settings import Settings
 from app.telemetry import configure_logging
 
 REPORT_SECONDS = 0.1  # between two reports of the same step: a fit could send thousands
-WENT_WRONG = "Something went wrong in the job that should not have."
 HandlerTable = Callable[[Services], Mapping[str, Handler]]
 HANDLERS: HandlerTable = attrgetter("handlers")
 
@@ -111,15 +110,18 @@ async def _answer(order: Order, report: Callable[[str, float], None]) -> Answer 
     except JobLost:
         return None
     except HoldfastError as error:
-        return Failed(json.loads(json.dumps(error.to_problem(), default=str)))
+        problem = json.dumps(error.to_problem(), default=str, ensure_ascii=False)
+        return Failed(json.loads(problem.encode(errors="replace")))
     except Exception as error:  # noqa: BLE001 - logged with its traceback; the caller learns that it was a bug
         _log.exception("job failed unexpectedly", extra={"job": order.job.id, "kind": order.job.kind})
-        return None if is_outage(error) else Failed(UnexpectedFailure(WENT_WRONG).to_problem())
+        if is_outage(error):
+            return None
+        return Failed(UnexpectedFailure("Something went wrong in the job that should not have.").to_problem())
 
 
 def _jsonable(result: dict[str, Any]) -> dict[str, Any]:
-    """The result as the database would give it back; what it could not hold is a fault of the handler's."""
-    plain: dict[str, Any] = json.loads(json.dumps(result, allow_nan=False))
+    """The result as it will be told; NaN, lone surrogates and what JSON does not know are a fault of the handler's."""
+    plain: dict[str, Any] = json.loads(json.dumps(result, allow_nan=False, ensure_ascii=False).encode())
     return plain
 
 

@@ -11,10 +11,9 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from app.child import HANDLERS, WENT_WRONG, Answer, Failed, HandlerTable, Order, Succeeded
+from app.child import HANDLERS, Answer, Failed, HandlerTable, Order, Succeeded
 from app.container import Services, open_store
-from app.db import DatabaseError, is_bad_value, is_outage, make_engine, make_sessions
-from app.errors import UnexpectedFailure
+from app.db import is_outage, make_engine, make_sessions
 from app.process import HEAVY, ChildProcess, warm_up
 from app.schemas.jobs import JobOut
 from app.services.attempts import Attempt, Attempts, Standing
@@ -145,23 +144,13 @@ class Worker:
     async def _settle(self, attempt: Attempt, ending: Answer | Ending, child: ChildProcess) -> None:
         match ending:
             case Succeeded(result):
-                await self._succeed(attempt, result, child)
+                await self._attempts.succeed(attempt, result, step=child.step)
             case Failed(problem):
                 await self._attempts.fail(attempt, problem, step=child.step, progress=child.progress)
             case Ending.CANCELLED:
                 await self._attempts.cancel(attempt, step=child.step, progress=child.progress)
             case Ending.STOPPED | Ending.DIED:
                 await self._attempts.release(attempt, counted=ending is Ending.DIED)
-
-    async def _succeed(self, attempt: Attempt, result: dict[str, Any], child: ChildProcess) -> None:
-        try:
-            await self._attempts.succeed(attempt, result, step=child.step)
-        except DatabaseError as error:
-            if not is_bad_value(error):
-                raise
-            _log.exception("a result can't be stored", extra={"job": attempt.job.id})
-            problem = UnexpectedFailure(WENT_WRONG).to_problem()
-            await self._attempts.fail(attempt, problem, step=child.step, progress=child.progress)
 
     async def _repeat(self, step: Callable[[], Awaitable[object]], every_seconds: float) -> None:
         while not self._stop.is_set():

@@ -34,7 +34,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         return {"attempt": job.attempt}
 
     table: list[Handler] = [echo, fail, break_down, unstorable, die, burn, tidy, outage, effect]
-    return {handler.__name__: handler for handler in table}  # type: ignore[attr-defined]  # functions have names
+    return {handler.__name__: handler for handler in table}
 
 
 def mark(job: JobContext) -> None:
@@ -68,8 +68,8 @@ async def break_down(job: JobContext) -> dict[str, Any]:
 
 
 async def unstorable(job: JobContext) -> dict[str, Any]:
-    """Answer what JSON or the database can't hold."""
-    return {"x": {"nan": math.nan, "nul": "\x00", "object": object()}[job.params["x"]]}
+    """Answer what can't be told as JSON."""
+    return {"x": {"nan": math.nan, "surrogate": "\ud800", "object": object()}[job.params["x"]]}
 
 
 async def die(job: JobContext) -> dict[str, Any]:
