@@ -5,8 +5,9 @@
 --   $3  horizon in days; NULL where the dataset has none
 --   $4  lead in days
 --   $5  now: a score is matured once as_of + lead + horizon is not after it
--- With a horizon the window is [as_of + lead, as_of + lead + horizon): churned if a churn was observed inside it,
--- stayed if "stayed" was observed at or after its end; a churn in the lead or after the window decides nothing.
+-- What is observed at an instant happened before it, so with a horizon the window is (as_of + lead, as_of + lead +
+-- horizon]: churned if a churn was observed inside it, stayed if "stayed" was observed at or after its end; a churn in
+-- the lead or after the window decides nothing.
 -- Without one: the newest outcome observed after as_of. Of several usable reports the newest wins, and a newer report
 -- for the same account and instant takes the place of the older. A label of the newest revision for the very row
 -- that was scored (account and as_of) counts where nothing was reported; its query is put in below. Accounts whose
@@ -40,7 +41,7 @@ reported AS (
     JOIN reports USING (account_id)
     WHERE CASE
         WHEN scored.ends_at IS NULL THEN reports.observed_at > scored.as_of
-        WHEN reports.churned THEN reports.observed_at >= scored.opens_at AND reports.observed_at < scored.ends_at
+        WHEN reports.churned THEN reports.observed_at > scored.opens_at AND reports.observed_at <= scored.ends_at
         ELSE reports.observed_at >= scored.ends_at
     END
     ORDER BY

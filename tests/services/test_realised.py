@@ -12,6 +12,7 @@ from tests.services.scoring_world import JANUARY, World, open_world
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LEAD_DAYS, HORIZON_DAYS = 5, 30
 OPENS = JANUARY + timedelta(days=LEAD_DAYS)
+INSIDE = OPENS + timedelta(days=1)
 ENDS = OPENS + timedelta(days=HORIZON_DAYS)
 SECOND = timedelta(seconds=1)
 Cases = list[tuple[list[tuple[datetime, bool]], int | None]]  # reports in the order they came, and what they decide
@@ -71,17 +72,17 @@ async def decided(world: World, cases: Cases, *, horizon: int | None) -> list[in
 
 async def test_what_decides_within_a_horizon(world: World) -> None:
     cases: Cases = [
-        ([(OPENS, True)], 1),
-        ([(ENDS - SECOND, True)], 1),
-        ([(OPENS - SECOND, True)], None),  # it left in the lead: too early to count
-        ([(ENDS, True)], None),  # after the window nothing is said of the inside
+        ([(OPENS + SECOND, True)], 1),
+        ([(ENDS, True)], 1),  # what is observed at an instant happened before it
+        ([(OPENS, True)], None),  # it left in the lead: too early to count
+        ([(ENDS + SECOND, True)], None),  # after the window nothing is said of the inside
         ([(ENDS, False)], 0),
         ([(ENDS - SECOND, False)], None),  # an early "stayed" is kept, not used
-        ([(ENDS, False), (OPENS, True)], 1),  # the newest report wins
-        ([(OPENS, True), (ENDS, False)], 0),
-        ([(OPENS, True), (OPENS + SECOND, False)], 1),  # not usable, so it takes nothing back
-        ([(OPENS, True), (OPENS, False)], None),  # the same instant: the report was taken back
-        ([(OPENS, False), (OPENS, True)], 1),
+        ([(ENDS, False), (INSIDE, True)], 1),  # the newest report wins
+        ([(INSIDE, True), (ENDS, False)], 0),
+        ([(INSIDE, True), (INSIDE + SECOND, False)], 1),  # not usable, so it takes nothing back
+        ([(INSIDE, True), (INSIDE, False)], None),  # the same instant: the report was taken back
+        ([(INSIDE, False), (INSIDE, True)], 1),
         ([], None),
     ]
     assert await decided(world, cases, horizon=HORIZON_DAYS) == [expected for _, expected in cases]
@@ -101,7 +102,7 @@ async def test_what_decides_without_a_horizon(world: World) -> None:
 @pytest.mark.parametrize(("now", "n"), [(ENDS - SECOND, 0), (ENDS, 1)])
 async def test_a_score_is_matured_as_its_horizon_ends(world: World, now: datetime, n: int) -> None:
     dataset, run = await run_of(world)
-    await report(world, dataset, "000", (OPENS, True))
+    await report(world, dataset, "000", (INSIDE, True))
     rows = await realised(world, dataset, run, now=now)
     assert (rows.y.size, rows.n_immature, rows.n_unreported) == (n, 1 - n, 0)
 
