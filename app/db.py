@@ -41,6 +41,7 @@ def make_engine(database_url: str, settings: Settings) -> AsyncEngine:
         database_url,
         pool_size=settings.pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,  # customers' rows have no place in a log
         connect_args={"server_settings": timeouts, "command_timeout": settings.statement_timeout_seconds},
     )
 

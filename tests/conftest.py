@@ -15,6 +15,8 @@ from app.main import create_app
 from app.settings import Settings
 from tests.postgres import make_run_home, new_database, open_server, remove_run_home
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two fits at once on two cores: threads that spin starve the other
+
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # not in pytest-xdist's workers, but in the process that starts them
