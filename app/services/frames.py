@@ -16,7 +16,7 @@ from app.errors import NoTrainingRows
 from app.ml.frame import Feature, Floats, Frame
 from app.ml.inference import ColumnKind
 from app.ml.split import SIDE_NAMES, Sides
-from app.services.part_tables import StoredColumn, part_ids, select_rows, stored_columns
+from app.services.part_tables import StoredColumn, part_ids, select_account_after, select_rows, stored_columns
 from app.services.sides import deal_and_store
 from app.sql import read_query
 from app.tables import Dataset, Revision
@@ -93,24 +93,24 @@ class Frames:
         return _training_rows(dataset, revision, frame, sides, chosen)
 
     async def active_chunks(self, dataset: Dataset, revision: Revision, *, chunk_size: int) -> AsyncIterator[Frame]:
-        """Active accounts (the newest row is not labelled churned) by account, `chunk_size` at a time.
+        """Active accounts (the newest row is not labelled churned) by account, out of `chunk_size` accounts at a time.
 
         Each chunk is a transaction of its own, begun after the last account of the one before: a revision never
         changes, so the chunks fit together however long the caller takes.
         """
-        last = ""
-        while True:
+        last: str | None = ""
+        while last is not None:
             async with self._sessions() as session:
                 parts = await part_ids(session, revision)
-                rows = select_rows(parts, _columns(revision), where="account_id > $1", newest=True)
-                active = f"SELECT * FROM ({rows}) AS r WHERE churned IS NOT TRUE"  # noqa: S608
-                query = f"{active} ORDER BY account_id LIMIT {int(chunk_size)}"
-                frame = await _read(session, revision, query, last)
+                after = text(select_account_after(parts, chunk_size))
+                end = await session.scalar(after, {"last": last})
+                where = "account_id > $1" if end is None else "account_id > $1 AND account_id <= $2"
+                rows = select_rows(parts, _columns(revision), where=where, newest=True)
+                query = f"SELECT * FROM ({rows}) AS r WHERE churned IS NOT TRUE ORDER BY account_id"  # noqa: S608
+                frame = await _read(session, revision, query, *([last] if end is None else [last, end]))
             if len(frame):
                 yield frame
-            if len(frame) < chunk_size:
-                return
-            last = frame.accounts[-1].as_py()
+            last = end
 
     async def active_instant(self, dataset: Dataset, revision: Revision) -> datetime | None:
         """The newest instant of the rows; None in undated data."""

@@ -100,3 +100,18 @@ def select_rows(parts: Sequence[int], columns: Sequence[str], *, where: str = ""
     union = " UNION ALL ".join(each)
     order = "account_id, as_of DESC, position DESC"
     return f"SELECT DISTINCT ON ({key}) {names} FROM ({union}) AS p ORDER BY {order}"  # noqa: S608
+
+
+def select_account_after(parts: Sequence[int], n: int) -> str:
+    """The query of the n-th account after `:last`, byte for byte; no row where there are fewer.
+
+    Each part gives its next n accounts from its index alone: laying all later rows upon each other first, to take
+    few of them, would sort them all for every chunk.
+    """
+    each = [
+        f"(SELECT DISTINCT account_id FROM data.{part_table(part)} WHERE account_id > :last"  # noqa: S608
+        f" ORDER BY account_id LIMIT {int(n)})"
+        for part in parts
+    ]
+    union = " UNION ".join(each)
+    return f"SELECT account_id FROM ({union}) AS a ORDER BY account_id OFFSET {int(n) - 1} LIMIT 1"  # noqa: S608

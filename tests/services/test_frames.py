@@ -154,15 +154,15 @@ async def test_active_accounts_come_in_chunks_by_account(client: httpx.AsyncClie
     await upload(client, undated(95))
     chunks = await active(services, 10)
     expected = [f"{i:04}" for i in range(95) if i % 10 == 9 or i % 4 != 0]
-    assert [len(chunk) for chunk in chunks[:-1]] == [10] * (len(chunks) - 1)
+    assert [len(chunk) for chunk in chunks] == [7, 8, 7, 8, 7, 8, 7, 8, 7, 4]  # of 10 accounts each, those that stayed
     assert [account for chunk in chunks for account in chunk.accounts.to_pylist()] == expected
     assert all(chunk.as_of is None for chunk in chunks)
 
 
-async def test_a_number_of_accounts_that_fills_the_last_chunk(client: httpx.AsyncClient, services: Services) -> None:
+async def test_chunks_without_active_accounts_are_passed_over(client: httpx.AsyncClient, services: Services) -> None:
     await describe(client)
-    await upload(client, "id,seats,left\n" + "".join(f"{i},1,no\n" for i in range(4)) + "x,1,yes\n")
-    assert [len(chunk) for chunk in await active(services, 2)] == [2, 2]
+    await upload(client, "id,seats,left\n" + "".join(f"{i},1,{'no' if i in (0, 5) else 'yes'}\n" for i in range(6)))
+    assert [chunk.accounts.to_pylist() for chunk in await active(services, 2)] == [["0"], ["5"]]
 
 
 async def test_active_are_those_whose_newest_row_did_not_leave(client: httpx.AsyncClient, services: Services) -> None:
