@@ -1,5 +1,6 @@
 """Fixtures that every test may use: a real PostgreSQL, and in it a migrated database per test."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
