@@ -1,5 +1,6 @@
 """MLflow's side of the registry, against its real store: whatever is asked for twice exists once."""
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -125,6 +126,14 @@ def test_a_folder_that_cannot_be_written_is_told_with_what_to_do(
     with pytest.raises(MlflowUnavailable) as caught:
         blocked.log_run(TrackedRun(9, "blocked", "a run", run.artifacts))
     assert "HOLDFAST_ARTIFACT_ROOT" in caught.value.advice
+
+
+def test_a_missing_mlflow_is_told_with_what_to_do(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # as Python marks what can't be imported
+    with pytest.raises(MlflowUnavailable) as caught:
+        Registry(store_url, "file:///nowhere").open()
+    assert caught.value.code == "mlflow_unavailable"
+    assert "make" in caught.value.advice
 
 
 def test_the_artifact_root_is_absolute(tmp_path: Path) -> None:
