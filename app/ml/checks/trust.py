@@ -98,7 +98,7 @@ def _calibration_sentence(
     return (
         f"Calibration slope {slope.value:.2f}{span(slope.interval(config.confidence), config.confidence)} "
         f"{_JUDGED[slope_verdict]} {config.min_calibration_slope:.2f} to {config.max_calibration_slope:.2f}; the mean "
-        f"probability is {error.value * 100:+.1f} points off the churn rate, "
+        f"probability is {round(error.value * 100, 1) + 0.0:+.1f} points off the churn rate, "
         f"which {_JUDGED[mean_verdict]} {_limit(error, config)}."
     )
 
