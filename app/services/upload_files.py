@@ -3,6 +3,7 @@
 import asyncio
 import codecs
 import csv
+import io
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -213,7 +214,7 @@ def _names(path: Path, delimiter: str) -> list[str]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         head = file.read(_MAX_HEADER_BYTES)
     try:
-        record = next(filter(None, csv.reader(head.splitlines(keepends=True), delimiter=delimiter)), [])
+        record = next(filter(None, csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)), [])
     except csv.Error:
         record = []
     if not record:

@@ -128,6 +128,13 @@ async def test_quotes_newlines_and_any_letters_are_kept(client: httpx.AsyncClien
     assert levels == ['5" pipe', 'x, "y"\nz']
 
 
+async def test_what_ends_lines_elsewhere_ends_none_here(client: httpx.AsyncClient) -> None:
+    await describe(client)
+    told = await send(client, "id,a\u2028b\x0b,left\n1,c\x85d,yes\n2,e\u2028f,no\n")
+    assert (told["n_rows"], told["columns"][0]["name"]) == (2, "a\u2028b")
+    assert [each["level"] for each in told["columns"][0]["levels"]] == ["c\x85d", "e\u2028f"]
+
+
 async def test_columns_that_tell_nothing_are_no_features(client: httpx.AsyncClient) -> None:
     await describe(client, exclude_columns=["secret", "absent"])
     lines = [f"{i},{i % 3},1,name {i},2024-01-{i % 28 + 1:02},,x,{'yes' if i % 2 else 'no'}" for i in range(30)]
