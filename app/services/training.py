@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -151,7 +152,7 @@ class Trainings:
         return _Work(context, dataset, revision, rows, model, training)
 
     def _track(self, work: _Work, result: TrainingResult, reports: dict[str, dict[str, Any]]) -> str:
-        y = work.rows.frame.churned
+        y = np.asarray(work.rows.frame.churned, dtype=np.float64)
         with tempfile.TemporaryDirectory(prefix="holdfast-") as name:
             folder = Path(name)
             write_artifacts(folder, result, reports, y[work.rows.sides == "test"])
