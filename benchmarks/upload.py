@@ -1,6 +1,6 @@
 """Upload of a large CSV: rows a second and peak memory of the process that takes it in.
 
-Run: python -m benchmarks.upload [rows] [columns], with DATABASE_URL, or on a private PostgreSQL.
+Run: python -m benchmarks.upload [rows columns], with DATABASE_URL, or on a private PostgreSQL.
 """
 
 import asyncio
@@ -28,8 +28,7 @@ SLICE = 100_000
 def write_rows(path: str, n_rows: int, n_columns: int) -> None:
     """Half of the features whole numbers, a third fractions, the rest of ten levels; 2 % of the cells are blank."""
     rng = np.random.default_rng(1)
-    sink = Path(path).open("wb")
-    with sink:
+    with Path(path).open("wb") as sink:
         for first in range(0, n_rows, SLICE):
             n = min(SLICE, n_rows - first)
             columns: dict[str, pa.Array] = {"account_id": pa.array([f"A{first + i:08d}" for i in range(n)])}
@@ -75,7 +74,8 @@ def _peak_mb() -> float:
 
 
 def main() -> None:
-    n_rows, n_columns = (int(word) for word in (*sys.argv[1:], N_ROWS, N_COLUMNS)[:2])
+    given = [int(word) for word in sys.argv[1:]]
+    n_rows, n_columns = given if len(given) == 2 else (N_ROWS, N_COLUMNS)
     with tempfile.NamedTemporaryFile(suffix=".csv") as file:
         maker = multiprocessing.get_context("spawn").Process(target=write_rows, args=(file.name, n_rows, n_columns))
         maker.start()
