@@ -59,11 +59,12 @@ $(BIN)/python:
 	  || { cat $(VENV).log; rm -rf $(VENV) $(VENV).log; \
 	       echo "python -m venv does not work here; on Debian, as root: apt-get install -y python3-venv"; exit 1; }
 
-# uv itself comes by pip, pinned and hashed by its lines of the lock; uv installs the rest.
+# uv itself comes by pip, pinned and hashed by its lines of the lock; uv installs the rest, compiled once, since every
+# worker and command is a process of its own that would compile it again where Python may not write bytecode.
 $(READY): $(BIN)/python requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) (1.2 GB, once) ..."
 	@awk '/^[^ #]/ {on = /^uv==/} on' requirements.lock > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync -q --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync -q --require-hashes --compile-bytecode requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
