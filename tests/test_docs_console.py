@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.live import environment, holdfast, running_service
+from tests.live import environment, fill_store, running_service
 from tests.postgres import new_database
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -23,13 +23,7 @@ def service(postgres_url: str, template_database: str, tmp_path_factory: pytest.
     folder = tmp_path_factory.mktemp("console")
     with new_database(postgres_url, template=template_database) as database_url:
         env = environment(database_url, folder / "home")
-        first, later = str(folder / "march.csv"), str(folder / "june.csv")
-        holdfast(env, "sample", first, later, "--n-accounts", "2000")
-        described = ("--id-column", "account_id", "--label-column", "churned", "--positive-value", "true")
-        holdfast(env, "import", first, "--name", "sample", *described, "--as-of-column", "as_of")
-        holdfast(env, "import", later, "--name", "sample", "--append")
-        holdfast(env, "train", "--register", "--no-shap", "--param", "n_estimators=20")
-        holdfast(env, "promote", "--force", "--reason", "only to have a champion")
+        fill_store(env, folder)
         with running_service(env, folder / "service.log") as url:
             yield url
 
