@@ -22,8 +22,9 @@ from app.schemas.jobs import JobOut
 from tests.working import ROOT, execute, make_settings, open_world, submit, until
 
 ADD_DATASET = """
-    INSERT INTO datasets (name, kind, id_column, label_column, positive_value, split_seed, created_by)
-    VALUES ('shop', 'snapshots', 'id', 'churned', 'yes', 7, 'tester')
+    INSERT INTO datasets (name, kind, id_column, label_column, positive_value, split_seed, created_by,
+        exclude_columns, defaults)
+    VALUES ('shop', 'snapshots', 'id', 'churned', 'yes', 7, 'tester', '[]', '{}')
 """
 
 

@@ -101,7 +101,7 @@ def find_postmaster(place: Place) -> psutil.Process | None:
 
 def _is_of(process: psutil.Process, place: Place) -> bool:
     """Told by the command line, which everybody may read: a container's root may not see where others work."""
-    if process.name() != "postgres" or not _is_alive(process):
+    if process.name() != "postgres" or not psutil.pid_exists(pid):
         return False
     words = process.cmdline()
     return str(place.data) in words or " ".join(words).startswith(f"postgres: {place.cluster_name}: ")
@@ -135,10 +135,10 @@ def _launch(place: Place) -> None:
         if not place.data.exists():
             _make_data(place, binaries, server_lock)
         _remove_remains(place)
-        begin, process = _spawn(place, binaries, server_lock)
+        begin, pid = _spawn(place, binaries, server_lock)
     finally:
         os.close(server_lock)  # the server goes on holding it
-    _wait(lambda: _is_ready(place) or not _is_alive(process), START_SECONDS)
+    _wait(lambda: _is_ready(place) or not psutil.pid_exists(pid), START_SECONDS)
     if not _is_ready(place):
         said = place.log.read_bytes()[begin:][-1000:].decode(errors="replace").strip()
         raise ConfigurationError(f"PostgreSQL did not start: {said}", hint=f"The whole log is {place.log}.")
@@ -192,8 +192,8 @@ def _remove_remains(place: Place) -> None:
         file.unlink(missing_ok=True)
 
 
-def _spawn(place: Place, binaries: Binaries, server_lock: int) -> tuple[int, psutil.Process]:
-    """Start the server as a child of nobody; returns where its part of the log begins, and the process."""
+def _spawn(place: Place, binaries: Binaries, server_lock: int) -> tuple[int, int]:
+    """Start the server as a child of nobody; returns where its part of the log begins, and its PID."""
     if place.log.exists() and place.log.stat().st_size > MAX_LOG_BYTES:
         place.log.replace(place.log.with_suffix(".log.1"))
     configuration = write_configuration(place)
@@ -201,8 +201,9 @@ def _spawn(place: Place, binaries: Binaries, server_lock: int) -> tuple[int, psu
     with place.log.open("ab") as log:
         # The shell ends at once, so that no process of ours has to wait for the server when it has ended.
         shell = ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *command]
+        begin = log.tell()
         started = place.account.run(shell, stderr=log.fileno(), keep=[server_lock])
-        return log.tell(), psutil.Process(int(started.stdout))
+        return begin, int(started.stdout)
 
 
 def _wait(done: Callable[[], bool], seconds: float) -> bool:
