@@ -101,7 +101,7 @@ def find_postmaster(place: Place) -> psutil.Process | None:
 
 def _is_of(process: psutil.Process, place: Place) -> bool:
     """Told by the command line, which everybody may read: a container's root may not see where others work."""
-    if process.name() != "postgres" or not psutil.pid_exists(pid):
+    if process.name() != "postgres" or not _is_alive(process):
         return False
     words = process.cmdline()
     return str(place.data) in words or " ".join(words).startswith(f"postgres: {place.cluster_name}: ")
@@ -110,6 +110,13 @@ def _is_of(process: psutil.Process, place: Place) -> bool:
 def _is_alive(process: psutil.Process) -> bool:
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return _is_alive(psutil.Process(pid))
     except psutil.NoSuchProcess:
         return False
 
@@ -138,7 +145,7 @@ def _launch(place: Place) -> None:
         begin, pid = _spawn(place, binaries, server_lock)
     finally:
         os.close(server_lock)  # the server goes on holding it
-    _wait(lambda: _is_ready(place) or not psutil.pid_exists(pid), START_SECONDS)
+    _wait(lambda: _is_ready(place) or not _runs(pid), START_SECONDS)
     if not _is_ready(place):
         said = place.log.read_bytes()[begin:][-1000:].decode(errors="replace").strip()
         raise ConfigurationError(f"PostgreSQL did not start: {said}", hint=f"The whole log is {place.log}.")
