@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.container import open_services, open_store
 from app.problems import BodyLimit, add_error_handlers
@@ -40,8 +42,36 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(monitoring.router)
     app.include_router(jobs.router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(ConsolePolicy)
     app.add_middleware(RequestTelemetry)
     return app
+
+
+class ConsolePolicy:
+    """ASGI middleware: the pages of the docs console may load what we serve, and nothing else.
+
+    ReDoc's bundle would fetch its maker's logo from the internet.
+    """
+
+    PAGES = ("/docs", "/redoc")
+    POLICY = (
+        "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the policy to the header of a page."""
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Content-Security-Policy"] = self.POLICY
+            await send(message)
+
+        is_page = scope["type"] == "http" and scope["path"] in self.PAGES
+        await self._app(scope, receive, send_with_policy if is_page else send)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import httpx
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.process import warm_up
 
 COMMAND = [sys.executable, "-P", "-m", "app.cli"]
 START_SECONDS = 90
@@ -33,6 +34,7 @@ def holdfast(env: dict[str, str], *arguments: str | int | Path) -> str:
 
 def fill_store(env: dict[str, str], folder: Path) -> None:
     """What `make demo` leaves behind, only smaller: data, a champion, its scores, a verdict of the monitor."""
+    warm_up()
     first, later = folder / "march.csv", folder / "june.csv"
     holdfast(env, "sample", first, later, "--n-accounts", 2000)
     columns = ("--id-column", "account_id", "--label-column", "churned", "--positive-value", "true")

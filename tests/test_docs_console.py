@@ -84,7 +84,7 @@ def test_the_example_of_a_score_answers_200(page: Any, service: str, outside: li
     block.locator(".opblock-summary").click()
     block.locator(".try-out__btn").click()
     block.locator(".execute").click()
-    status = block.locator(".live-responses-table .response-col_status").first
+    status = block.locator(".live-responses-table tr.response .response-col_status").first
     status.wait_for()
     assert status.inner_text().split()[0] == "200"
     assert outside == []
