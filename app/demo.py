@@ -41,7 +41,7 @@ def run_demo() -> None:
         "make serve                                the service on http://127.0.0.1:8000, with these data",
         "open http://127.0.0.1:8000/docs           every call, to try out",
         ".venv/bin/holdfast history                the versions there are",
-        ".venv/bin/holdfast import accounts.csv --name mine --id-column id --label-column churned",
+        ".venv/bin/holdfast import accounts.csv --name mine --id-column id --label-column churned --positive-value yes",
         ".venv/bin/holdfast ui                     the training runs in MLflow",
     )
 

@@ -28,7 +28,6 @@ class Settings(BaseSettings):
     worker_jobs: int = Field(default=2, ge=1)
     max_upload_bytes: int = Field(default=2 * 1024**3, gt=0)
     max_body_bytes: int = Field(default=4 * 1024**2, gt=0)
-    max_bundle_bytes: int = Field(default=256 * 1024**2, gt=0)
     heartbeat_timeout_seconds: float = Field(default=10.0, gt=0)
     max_attempts: int = Field(default=3, ge=1)
     statement_timeout_seconds: float = Field(default=600.0, gt=0)

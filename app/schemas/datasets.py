@@ -52,7 +52,10 @@ class DatasetIn(BodyIn):
         default=None, description="Days after as_of (plus lead_days) in which a churn counts."
     )
     lead_days: Days = 0
-    grace_days: Days = 0
+    grace_days: Days = Field(
+        0,
+        description="Days after the horizon in which a return undoes a churn; it ends what a version knows.",
+    )
     exclude_columns: list[ColumnName] = Field(default=[], max_length=1000, description="Columns that are no features.")
     source_table: Annotated[str, Field(min_length=3, max_length=130, pattern=r"^[^.]+\.[^.]+$")] | None = Field(
         default=None, description="`schema.table` of this database: read instead of uploads, as each job starts."

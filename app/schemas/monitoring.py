@@ -75,7 +75,7 @@ class FeatureDriftOut(BodyOut):
     psi: float = Field(description="Bias-corrected, in nats; about 0 without drift, may be negative.")
     p_value: float
     q_value: float = Field(description="Benjamini-Hochberg over the features.")
-    smallest_detectable_psi: float
+    smallest_detectable_psi: float | None = Field(description="Null where only one bin is left to compare.")
     n_bins: int
     missing_before: float
     missing_after: float

@@ -129,13 +129,13 @@ class Promotions:
         query = select(Promotion, Dataset.name, Evaluation).join(Dataset, Dataset.id == Promotion.dataset_id)
         query = query.outerjoin(Evaluation, Evaluation.id == Promotion.evaluation_id)
         query = query.order_by(Promotion.id.desc()).limit(limit + 1)
-        if dataset:
-            query = query.where(Dataset.name == dataset)
         if stage:
             query = query.where(Promotion.stage == stage)
         if position := decode_cursor(cursor, int):
             query = query.where(Promotion.id < position[0])
         async with self._sessions() as session:
+            if dataset:
+                query = query.where(Promotion.dataset_id == (await self._datasets.resolve(session, dataset)).id)
             rows = (await session.execute(query)).all()
         items = [_out(*row) for row in rows[:limit]]
         return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(rows) > limit else None)
