@@ -22,7 +22,14 @@ from app.settings import DRIVER, Settings
 Engine = AsyncEngine
 Sessions = async_sessionmaker[AsyncSession]
 DatabaseError = DBAPIError
-UNREACHABLE = (InterfaceError, OperationalError, ConnectionError, asyncpg.CannotConnectNowError)
+UNREACHABLE = (
+    InterfaceError,
+    OperationalError,
+    ConnectionError,
+    FileNotFoundError,  # the socket of a server that is down
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+)
 CUT_OFF = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 MIGRATION_LOCK = 0x686F6C64  # any constant of ours: two services migrating at once take turns
 MIGRATIONS = Path(__file__).parent.parent / "migrations"

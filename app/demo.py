@@ -1,5 +1,6 @@
 """`holdfast demo`: a service of its own, driven through HTTP from an upload to the monitor's verdict, then stopped."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -210,3 +211,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    _wait_for_children(process.pid)
+
+
+def _wait_for_children(group: int) -> None:
+    """What the service had started ends by itself right after it; be here until then, so that nothing is left."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)  # asks only whether the group has a member
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)

@@ -150,7 +150,7 @@ class BodyLimit:
             detail = "The address holds a NUL."
             await _answer(InvalidRequest(detail).to_problem())(scope, receive, send)
             return
-        if scope["path"].endswith("/rows"):
+        if scope["method"] in {"PUT", "POST"} and scope["path"].endswith("/rows"):
             await self._app(scope, receive, send)
             return
         await self._limited(scope, receive, send)
@@ -159,8 +159,10 @@ class BodyLimit:
         body, more = bytearray(), True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return  # half a request is none: it must not be carried out with default values
             body += message.get("body", b"")
-            more = message.get("more_body", False) and message["type"] == "http.request"
+            more = message.get("more_body", False)
             if len(body) > self._max_bytes:
                 words = f"The body is larger than {self._max_bytes} bytes."
                 problem = _plain(413, "body_too_large", "Body too large", words, _HINTS[413])

@@ -15,7 +15,12 @@ class Settings(BaseSettings):
     """What the operator decides; every field is documented in the README's configuration table."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HOLDFAST_", env_nested_delimiter="__", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="HOLDFAST_",
+        env_nested_delimiter="__",
+        frozen=True,
+        hide_input_in_errors=True,
+        extra="ignore",
+        populate_by_name=True,
     )
 
     database_url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url"))

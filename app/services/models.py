@@ -37,6 +37,8 @@ class Models:
             raise NothingRegistered(f"The dataset {dataset.name} has no version yet.")
         if name == "latest":
             return latest
+        if name not in {"champion", "challenger"}:
+            raise NotFound(f"No version is called {name!r}: give its number, or champion, challenger or latest.")
         find = find_champion if name == "champion" else find_challenger
         entry = await find(session, dataset.id)
         if entry is None:
