@@ -23,7 +23,6 @@ from app.sample import HORIZON_DAYS, make_sample, write_csv
 Json = dict[str, Any]
 DATASET = "sample"
 ACCOUNT = "A000042"  # stays a customer in both months, so it can be scored
-SPLIT_SEED = 1  # the same story each time
 START_SECONDS = 120
 STOP_SECONDS = 20
 
@@ -112,7 +111,7 @@ def _create_dataset(api: Api) -> None:
     if DATASET in names:
         return
     columns = {"id_column": "account_id", "label_column": "churned", "positive_value": "true", "as_of_column": "as_of"}
-    described = {"name": DATASET, **columns, "horizon_days": HORIZON_DAYS, "split_seed": SPLIT_SEED}
+    described = {"name": DATASET, **columns, "horizon_days": HORIZON_DAYS}
     api.call("POST", "/datasets", json=described)
 
 

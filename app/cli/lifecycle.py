@@ -40,9 +40,7 @@ def import_rows(
     ] = None,
     horizon_days: Annotated[int | None, typer.Option(help="Days in which a churn counts.", min=1)] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
-    split_seed: Annotated[
-        int | None, typer.Option(help="Deals accounts to the sides; by default drawn.", min=0)
-    ] = None,
+    split_seed: Annotated[int | None, typer.Option(help="Deals accounts to the sides.", min=0)] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to the newest revision, do not replace it.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -61,8 +61,8 @@ class DatasetIn(BodyIn):
         default=None, description="`schema.table` of this database: read instead of uploads, as each job starts."
     )
     defaults: DefaultsIn = DefaultsIn()
-    split_seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] | None = Field(
-        default=None, description="Deals accounts to train, validation and test; drawn by chance if left out."
+    split_seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
+        default=1, description="With the accounts' ids, it deals accounts to train, validation and test."
     )
 
     @model_validator(mode="after")

@@ -1,6 +1,5 @@
 """Datasets: named sources of features and labels, and their revisions."""
 
-import secrets
 from collections.abc import Sequence
 
 from sqlalchemy import select
@@ -28,10 +27,9 @@ class Datasets:
     async def create(self, body: DatasetIn, *, actor: str) -> DatasetOut:
         """Describe a source; rows come later, by upload or from its table."""
         dataset = Dataset(
-            **body.model_dump(exclude={"defaults", "split_seed"}),
+            **body.model_dump(exclude={"defaults"}),
             kind="snapshots",
             defaults=body.defaults.given(),
-            split_seed=secrets.randbelow(2**31) if body.split_seed is None else body.split_seed,
             created_by=actor,
         )
         try:

@@ -10,6 +10,7 @@ from app.errors import InvalidRequest, NoRows, NotFound
 from tests.services.test_uploads import ROWS, send
 
 BODY: dict[str, Any] = {"name": "d", "id_column": "id", "label_column": "left", "positive_value": "yes"}
+SEEDS: list[dict[str, int]] = [{}, {}, {"split_seed": 7}]
 
 
 async def create(client: httpx.AsyncClient, **more: Any) -> httpx.Response:
@@ -32,9 +33,9 @@ async def test_a_name_is_taken_once(client: httpx.AsyncClient) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "dataset_exists")
 
 
-async def test_a_split_seed_is_drawn_where_none_is_given(client: httpx.AsyncClient) -> None:
-    seeds = {(await create(client, name=f"d{i}")).json()["split_seed"] for i in range(3)}
-    assert len(seeds) == 3
+async def test_the_same_accounts_are_dealt_alike_unless_a_seed_is_given(client: httpx.AsyncClient) -> None:
+    seeds = [(await create(client, name=f"d{i}", **more)).json()["split_seed"] for i, more in enumerate(SEEDS)]
+    assert seeds[0] == seeds[1] != seeds[2]
 
 
 @pytest.mark.parametrize(
