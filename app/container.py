@@ -37,7 +37,7 @@ class Services:
         self.sessions = make_sessions(engine)
         self.health = Health(self.sessions, heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds)
         self.jobs = Jobs(self.sessions, heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds)
-        self.datasets = Datasets(self.sessions)
+        self.datasets = Datasets(self.sessions, settings)
         self.uploads = Uploads(self.sessions, self.datasets, max_upload_bytes=settings.max_upload_bytes)
         self.frames = Frames(self.sessions)
         self._add_models(settings, database_url)
@@ -52,10 +52,10 @@ class Services:
         self.comparison = Comparison(self.sessions, self.models)
         self.promotion = Promotions(
             self.sessions,
+            settings,
             datasets=self.datasets,
             jobs=self.jobs,
             registry=self.registry,
-            evaluation_settings=settings.evaluation,
         )
         self.training = Trainings(
             self.sessions,

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.schemas.config import Config, EvaluationConfig, ModelConfig, MonitoringConfig, ScoringConfig, TrainingConfig
+from app.ml.params import validate_params
+from app.schemas.config import CONFIGS, ModelConfig
 
 DRIVER = "postgresql+asyncpg"
 
@@ -62,12 +63,17 @@ class Settings(BaseSettings):
     @classmethod
     def _check_layer(cls, layer: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         """A wrong default must stop the start, not the first request."""
-        kinds: dict[str, type[Config]] = {
-            "model": ModelConfig,
-            "training": TrainingConfig,
-            "evaluation": EvaluationConfig,
-            "scoring": ScoringConfig,
-            "monitoring": MonitoringConfig,
-        }
-        kinds[info.field_name or ""].layered(layer)
+        kinds = {kind.section: kind for kind in CONFIGS}
+        config = kinds[info.field_name or ""].layered(layer)
+        if isinstance(config, ModelConfig):
+            validate_params(config)
+        return layer
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _restore_case(cls, layer: Any) -> Any:
+        """Names in the environment come in lower case; one parameter has an upper one."""
+        logistic = layer.get("logistic_params") if isinstance(layer, dict) else None
+        if isinstance(logistic, dict) and "c" in logistic:
+            return layer | {"logistic_params": {("C" if key == "c" else key): value for key, value in logistic.items()}}
         return layer

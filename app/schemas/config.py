@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -33,6 +33,7 @@ class Config(BaseModel):
     """Frozen, no unknown fields, no NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+    section: ClassVar[str] = ""  # what requests, datasets' defaults and settings call it
 
     @classmethod
     def layered(cls, *layers: Mapping[str, Any]) -> Self:
@@ -66,6 +67,8 @@ class ModelType(StrEnum):
 class ModelConfig(Config):
     """Which model to fit, with which parameters; each `*_params` is merged key by key over the defaults."""
 
+    section = "model"
+
     model_type: ModelType = ModelType.XGBOOST
     xgboost_params: dict[str, Any] = Field(default_factory=dict)
     lightgbm_params: dict[str, Any] = Field(default_factory=dict)
@@ -85,6 +88,8 @@ Tag = Annotated[str, Field(max_length=500)]
 
 class TrainingConfig(Config):
     """How to train: folds, split, explanations, and the MLflow experiment."""
+
+    section = "training"
 
     experiment: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     n_folds: Annotated[Whole, Field(ge=2, le=20)] = 5
@@ -119,6 +124,8 @@ Cutoff = Annotated[ProbabilityCut | TierCut | TopShareCut, Field(discriminator="
 
 class EvaluationConfig(Config):
     """The bar of the gate; what it means is in the documentation of each check."""
+
+    section = "evaluation"
 
     min_auc: Share = 0.70
     min_precision: Share | None = None
@@ -189,6 +196,8 @@ Tiers = Annotated[ProbabilityTiers | CapacityTiers | RelativeTiers, Field(discri
 class ScoringConfig(Config):
     """How scores become tiers and reasons."""
 
+    section = "scoring"
+
     tiers: Tiers = ProbabilityTiers()
     n_reasons: Annotated[Whole, Field(ge=0, le=20)] = 3
     chunk_size: Annotated[Whole, Field(ge=100, le=200_000)] = 100_000  # reasons cost seconds a chunk, of any size
@@ -196,6 +205,8 @@ class ScoringConfig(Config):
 
 class MonitoringConfig(Config):
     """When drift and decay become a warning."""
+
+    section = "monitoring"
 
     psi_warning: Annotated[Number, Field(gt=0)] = 0.1  # Siddiqi 2006, credit-scoring convention
     psi_critical: Annotated[Number, Field(gt=0)] = 0.25  # Siddiqi 2006
@@ -210,3 +221,6 @@ class MonitoringConfig(Config):
         if self.psi_critical < self.psi_warning or self.auc_drop_critical < self.auc_drop_warning:
             raise ValueError("a critical limit must not be below its warning limit")
         return self
+
+
+CONFIGS: tuple[type[Config], ...] = (ModelConfig, TrainingConfig, EvaluationConfig, ScoringConfig, MonitoringConfig)

@@ -10,8 +10,10 @@ from app.db import Sessions
 from app.errors import DatasetExists, FieldError, InvalidRequest, NotFound
 from app.schemas.common import Page, decode_cursor, encode_cursor
 from app.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
+from app.services.policy import require_defaults
 from app.services.revisions import find_revision
 from app.services.source_tables import copy_source, require_source
+from app.settings import Settings
 from app.tables import Dataset, Revision
 
 SHOWN_REVISIONS = 20
@@ -21,8 +23,9 @@ _CREATE_HINT = "Make one with POST /datasets, then upload rows with PUT /dataset
 class Datasets:
     """Describes datasets and finds their revisions."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, settings: Settings) -> None:
         self._sessions = sessions
+        self._settings = settings
 
     async def create(self, body: DatasetIn, *, actor: str) -> DatasetOut:
         """Describe a source; rows come later, by upload or from its table."""
@@ -32,6 +35,7 @@ class Datasets:
             defaults=body.defaults.given(),
             created_by=actor,
         )
+        require_defaults(dataset, self._settings)
         try:
             async with self._sessions.begin() as session:
                 if dataset.source_table is not None:
@@ -69,6 +73,7 @@ class Datasets:
             dataset = (await session.scalars(query)).first() or await self.resolve(session, name)
             sections = {**dataset.defaults, **body.defaults.given()}
             dataset.defaults = {section: given for section, given in sections.items() if given}
+            require_defaults(dataset, self._settings)
         return DatasetOut.model_validate(dataset)
 
     async def list_revisions(self, name: str, *, limit: int, cursor: str | None) -> Page[RevisionOut]:

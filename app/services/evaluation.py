@@ -20,7 +20,7 @@ from app.services.evidence import Candidate, EvidenceRoom, read_candidate
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
-from app.services.policy import effective_evaluation, policy_in_force
+from app.services.policy import in_force
 from app.settings import Settings
 from app.tables import Dataset, Evaluation, Revision, TrainedModel, Training, Version
 
@@ -40,7 +40,7 @@ class Evaluations:
         jobs: Jobs,
     ) -> None:
         self._sessions = sessions
-        self._settings = settings.evaluation
+        self._settings = settings
         self._datasets = datasets
         self._models = models
         self._jobs = jobs
@@ -48,12 +48,11 @@ class Evaluations:
 
     async def submit(self, number: int, body: EvaluateIn, *, actor: str) -> JobOut:
         """Queue an evaluation; the bar is settled now, what is in Production when the job reads it."""
-        request = body.evaluation.model_dump(exclude_unset=True, mode="json")
         async with self._sessions() as session:
             version = await self._models.resolve(session, str(number), None)
             dataset = await session.get_one(Dataset, version.dataset_id)
             revision = await self._revision(session, version, dataset, body.revision)
-        config = effective_evaluation(request, dataset, self._settings)
+        config = in_force(EvaluationConfig, dataset, self._settings, body.evaluation)
         params = {"version": number, "evaluation": config.model_dump(mode="json"), "revision_id": revision.id}
         return await self._jobs.submit("evaluate", params, dataset_id=dataset.id, actor=actor)
 
@@ -108,7 +107,7 @@ class Evaluations:
                     bundle_sha256=candidate.trained.bundle_sha256,
                     champion_version=candidate.champion.to_version if candidate.champion else None,
                     config=config.model_dump(mode="json"),
-                    advisory=config != policy_in_force(candidate.dataset, self._settings),
+                    advisory=config != in_force(EvaluationConfig, candidate.dataset, self._settings),
                     rule=judgement.rule,
                     recommendation=judgement.recommendation.value,
                     provisional=judgement.provisional,

@@ -19,6 +19,7 @@ from app.services.datasets import Datasets
 from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
 from app.services.monitor_report import Findings, make_report, read_tier_shifts, save_report
+from app.services.policy import in_force
 from app.services.realised import (
     RealisedRun,
     judge_newest,
@@ -48,7 +49,7 @@ class Monitoring:
         jobs: Jobs,
     ) -> None:
         self._sessions = sessions
-        self._defaults = settings.monitoring
+        self._settings = settings
         self._datasets = datasets
         self._models = models
         self._bundles = bundles
@@ -59,8 +60,7 @@ class Monitoring:
         async with self._sessions() as session:
             run = await self._choose_run(session, body)
             dataset = await session.get_one(Dataset, run.dataset_id)
-        request = body.monitoring.model_dump(exclude_unset=True, mode="json")
-        config = MonitoringConfig.layered(request, dataset.defaults.get("monitoring", {}), self._defaults)
+        config = in_force(MonitoringConfig, dataset, self._settings, body.monitoring)
         params = {"run": run.id, "save": body.save, "monitoring": config.model_dump(mode="json")}
         return await self._jobs.submit("monitor", params, dataset_id=dataset.id, actor=actor)
 

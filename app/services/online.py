@@ -27,6 +27,7 @@ from app.services.datasets import Datasets
 from app.services.frames import Frames
 from app.services.models import Models
 from app.services.online_rows import OnlineRow, given_row, stored_rows
+from app.services.policy import in_force
 from app.services.prediction_rows import plain_reasons
 from app.services.run_tables import attach_run_table, create_run_table, run_table
 from app.services.run_tiers import Cutoffs, cutoffs_in_force
@@ -66,7 +67,7 @@ class Online:
         champions: Champions,
     ) -> None:
         self._sessions = sessions
-        self._defaults = settings.scoring
+        self._settings = settings
         self._datasets = datasets
         self._frames = frames
         self._models = models
@@ -103,7 +104,7 @@ class Online:
         async with self._sessions() as session:
             dataset, version, provisional, scorer = await self._scorer(session, dataset_name, version_name)
             revision = await self._datasets.get_revision(session, dataset, None)
-            config = ScoringConfig.layered(dataset.defaults.get("scoring", {}), self._defaults)
+            config = in_force(ScoringConfig, dataset, self._settings)
             base_rate = scorer.bundle.development_churn_rate
             cutoffs = await cutoffs_in_force(session, dataset.id, config.tiers, base_rate)
             now = (await session.execute(text("SELECT now()"))).scalar_one()

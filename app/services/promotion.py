@@ -1,6 +1,5 @@
 """Promotions: which version is in which stage, by the gate's verdict, under a lock, on a ledger that only grows."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -10,19 +9,19 @@ from app.db import Sessions
 from app.errors import Conflict, GateNotPassed, NotEvaluated, NotFound, StaleEvaluation, StaleHead
 from app.registry import Registry
 from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.config import EvaluationConfig
 from app.schemas.promotions import HeadOut, PromoteIn, PromotionOut, RollbackIn, Stage
 from app.services.aliases import MIRROR, AliasMirror
 from app.services.datasets import Datasets
 from app.services.jobs import JobContext, Jobs
 from app.services.ledger import (
-    find_challenger,
-    find_champion,
     find_head,
     find_last_promoted,
     find_newest_verdict,
     lock_ledger,
 )
-from app.services.policy import policy_in_force
+from app.services.policy import in_force
+from app.settings import Settings
 from app.tables import Dataset, Evaluation, Promotion, TrainedModel, Version
 
 
@@ -32,20 +31,17 @@ class Promotions:
     def __init__(
         self,
         sessions: Sessions,
+        settings: Settings,
         *,
         datasets: Datasets,
         jobs: Jobs,
         registry: Registry,
-        evaluation_settings: Mapping[str, Any],
     ) -> None:
         self._sessions = sessions
         self._datasets = datasets
         self._jobs = jobs
         self._mirror = AliasMirror(sessions, registry)
-        self._settings = evaluation_settings
-
-    champion = staticmethod(find_champion)
-    challenger = staticmethod(find_challenger)
+        self._settings = settings
 
     async def promote(self, number: int, body: PromoteIn, *, if_match: str | None, actor: str) -> PromotionOut:
         """Append to the ledger; concurrent calls queue on the lock, and the loser is told."""
@@ -85,7 +81,7 @@ class Promotions:
         """The verdict was on these bytes, against the present champion, by the policy in force."""
         trained = await session.get_one(TrainedModel, version.trained_model_id)
         champion = head.to_version if head else None
-        policy = policy_in_force(dataset, self._settings).model_dump(mode="json")
+        policy = in_force(EvaluationConfig, dataset, self._settings).model_dump(mode="json")
         reason = None
         if verdict.champion_version != champion:
             was, now = _named(verdict.champion_version), _named(champion)

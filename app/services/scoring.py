@@ -25,6 +25,7 @@ from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.ledger import find_champion, lock_ledger
 from app.services.models import Models
+from app.services.policy import in_force
 from app.services.prediction_rows import score_frame
 from app.services.run_tables import attach_run_table, create_run_table, drop_run, index_by_risk, run_table
 from app.services.run_tiers import known_cutoffs, settle_tiers
@@ -79,7 +80,7 @@ class Scoring:
     ) -> None:
         self._engine = engine
         self._sessions = sessions
-        self._defaults = settings.scoring
+        self._settings = settings
         self._datasets = datasets
         self._frames = frames
         self._models = models
@@ -92,12 +93,9 @@ class Scoring:
             dataset, version = await choose_version(
                 session, self._datasets, self._models, dataset=body.dataset, version=body.version
             )
-        config = self._config(dataset, body.scoring.model_dump(exclude_unset=True, mode="json"))
+        config = in_force(ScoringConfig, dataset, self._settings, body.scoring)
         params = {"version": version.version, "scoring": config.model_dump(mode="json")}
         return await self._jobs.submit("score", params, dataset_id=dataset.id, actor=actor)
-
-    def _config(self, dataset: Dataset, request: dict[str, Any]) -> ScoringConfig:
-        return ScoringConfig.layered(request, dataset.defaults.get("scoring", {}), self._defaults)
 
     async def run(self, context: JobContext) -> dict[str, Any]:
         """Score all active accounts, attach the rows in one transaction and publish them in the next."""

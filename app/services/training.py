@@ -12,9 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
-from app.errors import Conflict, FieldError, InvalidRequest, ShapFailed
+from app.errors import Conflict, ShapFailed
 from app.ml.explain import ExplanationError
-from app.ml.params import ParamsError, validate_params
 from app.ml.trainer import TrainingResult, train
 from app.registry import Registry, TrackedRun
 from app.schemas.config import ModelConfig, TrainingConfig
@@ -26,6 +25,7 @@ from app.services.bundles import Bundles
 from app.services.datasets import Datasets
 from app.services.frames import Frames, TrainingRows
 from app.services.jobs import JobContext, Jobs
+from app.services.policy import in_force
 from app.services.registration import register_model
 from app.services.training_report import (
     features_hash,
@@ -83,13 +83,8 @@ class Trainings:
             dataset = await self._datasets.resolve(session, body.dataset)
             if not dataset.source_table:
                 await self._require_labels(session, dataset)
-        model = ModelConfig.layered(
-            body.model.model_dump(exclude_unset=True), dataset.defaults.get("model", {}), self._settings.model
-        )
-        training = TrainingConfig.layered(
-            body.training.model_dump(exclude_unset=True), dataset.defaults.get("training", {}), self._settings.training
-        )
-        _require_params(model)
+        model = in_force(ModelConfig, dataset, self._settings, body.model)
+        training = in_force(TrainingConfig, dataset, self._settings, body.training)
         params = {
             "model": model.model_dump(mode="json"),
             "training": training.model_dump(mode="json"),
@@ -203,14 +198,6 @@ class Trainings:
             rows = (await session.execute(query.where(TrainedModel.role == "primary"))).all()
         for row in rows:
             await self._mirror.copy_version(context, model_copy(*row))
-
-
-def _require_params(model: ModelConfig) -> None:
-    try:
-        validate_params(model)
-    except ParamsError as error:
-        pointer = "/model/" + error.key.replace(".", "/")
-        raise InvalidRequest(f"{error}.", errors=[FieldError(pointer, error.reason)]) from error
 
 
 def _fit(work: _Work, n_threads: int) -> TrainingResult:

@@ -292,7 +292,7 @@ class Desk:
 
 def open_desk(world: World, settings: Settings | None = None) -> Desk:
     settings, sessions = settings or Settings(), world.sessions
-    datasets, frames = Datasets(sessions), Frames(sessions)
+    datasets, frames = Datasets(sessions, settings), Frames(sessions)
     jobs = Jobs(sessions, heartbeat_timeout_seconds=10)
     bundles = Bundles(sessions, n_threads=1)
     models = Models(sessions, datasets=datasets, jobs=jobs)

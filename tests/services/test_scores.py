@@ -15,6 +15,7 @@ from app.services.datasets import Datasets
 from app.services.jobs import Jobs
 from app.services.models import Models
 from app.services.scores import ScoreFilter, Scores
+from app.settings import Settings
 from app.tables import Dataset, Revision, ScoringRun
 from tests.services.scoring_world import JANUARY, World, open_world
 
@@ -30,7 +31,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 def scores(world: World) -> Scores:
-    datasets = Datasets(world.sessions)
+    datasets = Datasets(world.sessions, Settings())
     jobs = Jobs(world.sessions, heartbeat_timeout_seconds=10)
     return Scores(world.sessions, datasets, Models(world.sessions, datasets=datasets, jobs=jobs))
 
