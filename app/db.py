@@ -2,8 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from alembic.config import Config as AlembicConfig
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.settings import DRIVER, Settings
@@ -28,6 +29,7 @@ UNREACHABLE = (
     ConnectionError,
     FileNotFoundError,  # the socket of a server that is down
     TimeoutError,
+    PoolTimeout,
     asyncpg.CannotConnectNowError,
 )
 CUT_OFF = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
@@ -98,24 +100,31 @@ def hold_lock(database_url: str, key: int) -> Iterator[Connection]:
 
 def is_bad_value(error: DBAPIError) -> bool:
     """Whether the database refused a value as such (SQLSTATE class 22), so that the caller is to blame."""
-    return str(getattr(error.orig, "sqlstate", "") or "").startswith("22")
+    return _sqlstate(error).startswith("22")
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Whether a lock was not to be had in time, or a statement took too long."""
+    return _sqlstate(error) in {"55P03", "57014"}
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", "") or "")
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database is merely away for a while, so that trying again may help."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or is_busy(error)):
         return True
     return isinstance(error, (*UNREACHABLE, *CUT_OFF))
 
 
-@asynccontextmanager
-async def advisory_lock(session: AsyncSession, space: int, key: int) -> AsyncIterator[None]:
-    """Hold a lock until the session's transaction ends; `space` tells kinds of lock apart."""
+async def take_lock(session: AsyncSession, space: int, key: int) -> None:
+    """Take a lock that the end of the session's transaction gives back; `space` tells kinds of lock apart."""
     await session.execute(
         text("SELECT pg_advisory_xact_lock(CAST(:space AS int), CAST(:key AS int))"),
         {"space": space, "key": key % 2**31},
     )
-    yield
 
 
 async def driver(connection: AsyncConnection) -> asyncpg.Connection:
@@ -176,8 +185,3 @@ def _from_csv(buffer: memoryview, schema: pa.Schema) -> pa.Table:
 def quote_name(name: str) -> str:
     """A name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def select_list(names: Sequence[str]) -> str:
-    """Names as the list of a SELECT."""
-    return ", ".join(map(quote_name, names))

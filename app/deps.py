@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Query, Request, Response
 
 from app.container import Services
-from app.schemas.common import Name, Text
+from app.schemas.common import VERSION_NUMBER, VERSION_PATTERN, Name, Text
 from app.schemas.jobs import JobOut
 
 
@@ -49,14 +49,13 @@ ServicesDep = Annotated[Services, Depends(_services)]
 Caller = Annotated[Actor, Depends(_caller)]
 PagingDep = Annotated[Paging, Depends(_paging)]
 
-VERSION_NUMBER = r"[1-9][0-9]{0,8}"
 Version = Annotated[
     str, Path(pattern=rf"^{VERSION_NUMBER}$", description="A version, as a canonical decimal.", examples=["1"])
 ]
 VersionName = Annotated[
     str,
     Path(
-        pattern=rf"^({VERSION_NUMBER}|champion|challenger|latest)$",
+        pattern=VERSION_PATTERN,
         description="A version, or `champion`, `challenger`, `latest`.",
         examples=["champion"],
     ),

@@ -119,6 +119,13 @@ class BundleRefused(HoldfastError):
     )
 
 
+class DatabaseUnreachable(HoldfastError):
+    """The database is away, or too busy to answer in time."""
+
+    status, code, title = 503, "database_unreachable", "The database can't be reached"
+    hint = "Try again in a few seconds."
+
+
 class MlflowUnavailable(HoldfastError):
     """MLflow is not installed, or its store does not work."""
 
@@ -179,7 +186,7 @@ class UnexpectedFailure(HoldfastError):
     """A bug, as far as callers are told of it; the log has the rest."""
 
     status, code, title = 500, "internal_error", "Unexpected failure"
-    hint = "Tell the operator the number of the job; the log of the workers has the rest."
+    hint = "Tell the operator the request_id or the number of the job; the log has the rest."
 
 
 class UnreadableFile(HoldfastError):
@@ -187,6 +194,13 @@ class UnreadableFile(HoldfastError):
 
     status, code, title = 422, "unreadable_file", "The file can't be understood"
     hint = "Mend the place named and send the whole file again; nothing was stored."
+
+
+class BodyTooLarge(HoldfastError):
+    """A request body other than an upload is above the limit."""
+
+    status, code, title = 413, "body_too_large", "The body is too large"
+    hint = "Send less at once; uploads of rows go to /datasets/{name}/rows."
 
 
 class UploadTooLarge(HoldfastError):

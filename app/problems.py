@@ -1,23 +1,32 @@
 """Every failure of the HTTP interface as problem+json: rendered here, once."""
 
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.db import UNREACHABLE, DatabaseError, is_bad_value
-from app.errors import FieldError, HoldfastError, InvalidRequest
+from app.db import UNREACHABLE, DatabaseError, is_bad_value, is_outage
+from app.errors import (
+    BodyTooLarge,
+    DatabaseUnreachable,
+    FieldError,
+    HoldfastError,
+    InvalidRequest,
+    UnexpectedFailure,
+)
 from app.telemetry import request_id
 
 _log = logging.getLogger("holdfast.errors")
+_UPLOAD = re.compile("/datasets/[^/]+/rows")
 _HINTS = {
     404: "See /docs for the paths there are.",
     405: "See /docs for the methods of this path; the Allow header names them.",
-    413: "Send less at once; uploads of rows go to /datasets/{name}/rows.",
 }
 
 
@@ -29,24 +38,13 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(DatabaseError, _database)
     for kind in UNREACHABLE:
         app.add_exception_handler(kind, _unreachable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(LastResort)
 
 
 def _answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
     body = problem | {"request_id": request_id.get()}
     return JSONResponse(body, problem["status"], headers=headers, media_type="application/problem+json")
-
-
-def _plain(status: int, code: str, title: str, detail: str, hint: str = "") -> dict[str, Any]:
-    return {
-        "type": f"urn:holdfast:problem:{code}",
-        "title": title,
-        "status": status,
-        "code": code,
-        "detail": detail,
-        "hint": hint,
-        "errors": [],
-    }
 
 
 async def _expected(request: Request, error: Exception) -> JSONResponse:
@@ -80,7 +78,8 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     words = str(error.detail)
     code = words.lower().replace(" ", "_").replace("'", "")
-    problem = _plain(error.status_code, code, words, f"{words}.", _HINTS.get(error.status_code, ""))
+    named = {"type": f"urn:holdfast:problem:{code}", "title": words, "status": error.status_code, "code": code}
+    problem = HoldfastError(f"{words}.", hint=_HINTS.get(error.status_code, "")).to_problem() | named
     return _answer(problem, dict(error.headers) if error.headers else None)
 
 
@@ -88,21 +87,22 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DatabaseError)  # noqa: S101
     if is_bad_value(error):
         return _answer(InvalidRequest("A value can't be stored: out of range or not valid text.").to_problem())
-    if error.connection_invalidated:
-        return await _unreachable(request, error)
-    return _bug(error)
+    return await _unreachable(request, error) if is_outage(error) else _bug(error)
 
 
 async def _unreachable(request: Request, error: Exception) -> JSONResponse:
     _log.error("database unreachable", extra={"error": type(error).__name__})
-    problem = _plain(503, "database_unreachable", "The database can't be reached", "The database does not answer.")
-    return _answer(problem | {"hint": "Try again in a few seconds."}, {"Retry-After": "5"})
+    return _answer(DatabaseUnreachable("The database does not answer in time.").to_problem(), {"Retry-After": "5"})
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The caller hung up in the middle of an upload: nothing is stored, and nobody reads the answer."""
+    return Response(status_code=400)
 
 
 def _bug(error: Exception) -> JSONResponse:
     _log.error("unexpected failure", exc_info=error)
-    problem = _plain(500, "internal_error", "Unexpected failure", "Something went wrong that should not have.")
-    return _answer(problem | {"hint": "Tell the operator the request_id; the log has the rest."})
+    return _answer(UnexpectedFailure("Something went wrong that should not have.").to_problem())
 
 
 class LastResort:
@@ -150,7 +150,7 @@ class BodyLimit:
             detail = "The address holds a NUL."
             await _answer(InvalidRequest(detail).to_problem())(scope, receive, send)
             return
-        if scope["method"] in {"PUT", "POST"} and scope["path"].endswith("/rows"):
+        if scope["method"] in {"PUT", "POST"} and _UPLOAD.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
         await self._limited(scope, receive, send)
@@ -164,8 +164,7 @@ class BodyLimit:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > self._max_bytes:
-                words = f"The body is larger than {self._max_bytes} bytes."
-                problem = _plain(413, "body_too_large", "Body too large", words, _HINTS[413])
+                problem = BodyTooLarge(f"The body is larger than {self._max_bytes} bytes.").to_problem()
                 await _answer(problem, {"Connection": "close"})(scope, receive, send)
                 return
         whole: Message = {"type": "http.request", "body": bytes(body), "more_body": False}

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.db import MIGRATION_LOCK, DatabaseError, hold_lock, psycopg_url
+from app.db import MIGRATION_LOCK, DatabaseError, hold_lock, is_outage, psycopg_url
 from app.errors import MlflowUnavailable
 
 SCHEMA = "mlflow"
@@ -217,11 +217,15 @@ def _spoken() -> Iterator[None]:
     except ImportError as error:
         raise MlflowUnavailable(f"MLflow can't be imported: {error.name or 'a part of it'} is missing.") from error
     except OSError as error:
+        if is_outage(error) and not isinstance(error, FileNotFoundError):
+            raise
         _log.exception("MLflow's artifacts can't be written")
         hint = "Make the artifact folder writable, or set HOLDFAST_ARTIFACT_ROOT to one that is, then send it again."
         raise MlflowUnavailable(f"Artifacts can't be written: {error.strerror or error}.", hint=hint) from error
     except Exception as error:
-        if not _is_of_mlflow(error):
+        if error.__cause__ is not None and is_outage(error.__cause__):
+            raise error.__cause__ from None  # the job is tried again
+        if not _is_of_mlflow(error) or is_outage(error):
             raise
         _log.exception("MLflow's store does not work")
         hint = "See the log for MLflow's own words; `holdfast ui` shows its store. Then send the request again."

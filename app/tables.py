@@ -306,6 +306,7 @@ class ScoringRun(Table):
             "dataset_id",
             "version",
             "month",
+            "provisional",
             unique=True,
             postgresql_where=text("kind = 'online'"),
         ),

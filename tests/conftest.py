@@ -1,6 +1,7 @@
 """Fixtures that every test may use: a real PostgreSQL, and in it a migrated database per test."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two fits at once on two c
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it puts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests press Ctrl-C, and their children inherit
     if not hasattr(config, "workerinput"):  # not in pytest-xdist's workers, but in the process that starts them
         make_run_home()
 

@@ -9,7 +9,17 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db import advisory_lock, copy_in, copy_out, is_bad_value, make_engine, make_sessions, psycopg_url, quote_name
+from app.db import (
+    copy_in,
+    copy_out,
+    is_bad_value,
+    is_outage,
+    make_engine,
+    make_sessions,
+    psycopg_url,
+    quote_name,
+    take_lock,
+)
 from app.settings import Settings
 
 ROWS = pa.table(
@@ -60,7 +70,8 @@ async def test_a_lock_keeps_the_second_waiting_until_the_first_commits(engine: A
     sessions, order = make_sessions(engine), []
 
     async def hold(name: str, seconds: float) -> None:
-        async with sessions.begin() as session, advisory_lock(session, 7, 1):
+        async with sessions.begin() as session:
+            await take_lock(session, 7, 1)
             order.append(f"{name} in")
             await asyncio.sleep(seconds)
             order.append(f"{name} out")
@@ -78,6 +89,16 @@ async def test_a_value_out_of_range_is_the_callers_fault(engine: AsyncEngine) ->
             await connection.execute(text("SELECT CAST(:x AS text)::int"), {"x": "99999999999"})
     await engine.dispose()
     assert is_bad_value(caught.value)
+
+
+async def test_a_statement_that_takes_too_long_is_an_outage(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text("SET statement_timeout = 20"))
+        with pytest.raises(DBAPIError) as caught:
+            await connection.execute(text("SELECT pg_sleep(5)"))
+    await engine.dispose()
+    assert is_outage(caught.value)
+    assert not is_bad_value(caught.value)
 
 
 def test_the_synchronous_url_names_its_schema_and_keeps_the_password() -> None:

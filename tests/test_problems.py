@@ -2,7 +2,10 @@
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 from app.errors import Conflict
 from app.problems import BodyLimit, add_error_handlers
@@ -92,6 +95,60 @@ async def test_routes_that_are_not_there(http: httpx.AsyncClient, method: str, p
     answer = await http.request(method, path)
     assert answer.status_code == status
     assert answer.json()["status"] == status
+
+
+async def test_half_a_body_is_not_carried_out(app: FastAPI) -> None:
+    """A caller who hangs up in the middle has asked for nothing; `EchoIn` would not have noticed."""
+    told: list[Message] = []
+    asked: list[Message] = [{"type": "http.request", "body": b"", "more_body": True}, {"type": "http.disconnect"}]
+    carried_out = []
+
+    @app.post("/default")
+    async def default() -> None:
+        carried_out.append(1)
+
+    async def receive() -> Message:
+        return asked.pop(0)
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/default", "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    assert (carried_out, told) == ([], [])
+
+
+async def test_only_an_upload_of_rows_may_be_large(app: FastAPI, http: httpx.AsyncClient) -> None:
+    @app.put("/datasets/{name}/rows")
+    async def upload(name: str, request: Request) -> int:
+        return len(await request.body())
+
+    @app.put("/elsewhere/rows")
+    async def elsewhere(request: Request) -> int:
+        return len(await request.body())
+
+    large = b"x" * 2000
+    assert (await http.put("/datasets/a/rows", content=large)).json() == 2000
+    assert (await http.put("/elsewhere/rows", content=large)).status_code == 413
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), PoolTimeout(), FileNotFoundError()])
+async def test_a_database_that_is_away_is_a_503(app: FastAPI, http: httpx.AsyncClient, error: Exception) -> None:
+    @app.get("/away")
+    async def away() -> None:
+        raise error
+
+    answer = await http.get("/away")
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unreachable")
+    assert answer.headers["retry-after"] == "5"
+
+
+async def test_a_caller_who_leaves_an_upload_is_no_bug(app: FastAPI, http: httpx.AsyncClient) -> None:
+    @app.get("/left")
+    async def left() -> None:
+        raise ClientDisconnect
+
+    assert (await http.get("/left")).status_code == 400
 
 
 async def test_a_wild_request_id_is_replaced(http: httpx.AsyncClient) -> None:

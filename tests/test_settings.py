@@ -25,3 +25,22 @@ def test_a_wrong_config_field_stops_the_start(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HOLDFAST_EVALUATION__MIN_AUK", "0.75")
     with pytest.raises(ValidationError, match="min_auk"):
         Settings()
+
+
+@pytest.mark.parametrize(("name", "value"), [("XGBOOST_PARAMS__DEPTH", "3"), ("LOGISTIC_PARAMS__C", "-1")])
+def test_a_wrong_parameter_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"HOLDFAST_MODEL__{name}", value)
+    with pytest.raises(ValidationError, match=r"xgboost_params.depth|logistic_params.C"):
+        Settings()
+
+
+def test_the_one_parameter_in_upper_case_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_MODEL__LOGISTIC_PARAMS__C", "0.5")
+    assert Settings().model == {"logistic_params": {"C": 0.5}}
+
+
+def test_a_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://u:secret@db/churn")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert "secret" not in str(caught.value)

@@ -5,15 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.options import changes, parse_params, request
+from app.cli.options import changes, parse_params, parse_version, request
 from app.cli.session import AsJson, DatasetOption, actor, print_json, run
 
 if TYPE_CHECKING:  # the services cost seconds to import, `--help` should not
     from app.container import Services
 
 VersionOption = Annotated[
-    str | None, typer.Option("--version", help="A version's number; by default the newest one.", metavar="NUMBER")
+    str | None,
+    typer.Option(
+        "--version", help="A version's number; by default the newest one.", metavar="NUMBER", callback=parse_version
+    ),
 ]
+VERSION_HELP = "A version's number, champion, challenger or latest."
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random in the fit.", min=0)]
 Param = Annotated[list[str] | None, typer.Option("--param", help="A parameter of the model.", metavar="KEY=VALUE")]
 Experiment = Annotated[str | None, typer.Option(help="MLflow's experiment; by default the dataset's name.")]
@@ -165,7 +169,7 @@ def rollback(
 def score(
     *,
     model_version: Annotated[
-        str, typer.Option("--model-version", help="A version's number, champion, challenger or latest.")
+        str, typer.Option("--model-version", help=VERSION_HELP, callback=parse_version)
     ] = "champion",
     dataset: DatasetOption = None,
     as_json: AsJson = False,
@@ -215,8 +219,8 @@ def history(
 
 def compare(
     *,
-    version1: Annotated[str, typer.Option(help="A version's number, champion, challenger or latest.")],
-    version2: Annotated[str, typer.Option(help="The other one.")],
+    version1: Annotated[str, typer.Option(help=VERSION_HELP, callback=parse_version)],
+    version2: Annotated[str, typer.Option(help="The other one.", callback=parse_version)],
     dataset: DatasetOption = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """Options into request bodies: the same checks as over HTTP, told as wrong usage."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +34,15 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def parse_version(name: str | None) -> str | None:
+    """A version's number or its name in the registry, as over HTTP."""
+    from app.schemas.common import VERSION_PATTERN
+
+    if name is not None and not re.fullmatch(VERSION_PATTERN, name):
+        raise typer.BadParameter(f"'{name}' is no version: give a number, or champion, challenger or latest.")
+    return name
 
 
 def request(kind: "type[B]", **fields: Any) -> "B":

@@ -6,10 +6,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.deps import Caller, DatasetQuery, PagingDep, RunId, ServicesDep, accepted
 from app.routers.tabular import CSV_CONTENT, Format, answer
-from app.schemas.common import Page, Problem, Text
+from app.schemas.common import VERSION_PATTERN, Page, Problem, Text
 from app.schemas.jobs import JobOut
 from app.schemas.scoring import (
-    VERSION_PATTERN,
     AccountScoresOut,
     BatchIn,
     RunOut,

@@ -14,6 +14,8 @@ from app.errors import FieldError, InvalidRequest
 
 T = TypeVar("T")
 BIGINT_MAX = 2**63 - 1
+VERSION_NUMBER = "[1-9][0-9]{0,8}"
+VERSION_PATTERN = f"^({VERSION_NUMBER}|champion|challenger|latest)$"
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", examples=["customers"])]
 AccountId = Annotated[str, Field(min_length=1, max_length=200, examples=["A000042"])]

@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from app.schemas.common import AccountId, BodyIn, BodyOut, Name
+from app.schemas.common import VERSION_PATTERN, AccountId, BodyIn, BodyOut, Name
 from app.schemas.config import ScoringConfig
 
-VERSION_PATTERN = r"^([1-9][0-9]{0,8}|champion|challenger|latest)$"
 VersionChoice = Annotated[
     str, Field(pattern=VERSION_PATTERN, description="A version's number, or `champion`, `challenger`, `latest`.")
 ]
@@ -135,7 +134,7 @@ class ScoreIn(BodyIn):
 class RowProblem(BodyOut):
     """Why one account was not scored."""
 
-    code: Literal["unknown_account", "churned_account", "unknown_feature", "wrong_type"]
+    code: Literal["unknown_account", "churned_account", "unknown_feature", "wrong_type", "rows_do_not_fit"]
     detail: str
     feature: str | None = None
 

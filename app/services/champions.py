@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prometheus_client import Counter, Gauge
 
-from app.db import UNREACHABLE, DatabaseError, Sessions
+from app.db import Sessions, is_outage
 from app.errors import BundleRefused, NothingInProduction
 from app.ml.scorer import Scorer
 from app.services.bundles import Bundles
@@ -92,6 +92,7 @@ class Champions:
         while True:
             try:
                 await self.refresh()
-            except (DatabaseError, *UNREACHABLE) as error:  # the next look may find the database again
-                _log.warning("ledger not readable", extra={"error": type(error).__name__})
+            except Exception as error:  # noqa: BLE001 - told; the next look may find the database again
+                bug = None if is_outage(error) else error
+                _log.warning("ledger not readable", exc_info=bug, extra={"error": type(error).__name__})
             await asyncio.sleep(self._poll_seconds)

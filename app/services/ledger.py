@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import advisory_lock
+from app.db import take_lock
 from app.schemas.promotions import Stage
 from app.tables import Evaluation, Promotion
 
@@ -13,8 +13,7 @@ PROMOTION_LOCK = 0x6C6564  # space of the locks under which a dataset's ledger g
 
 async def lock_ledger(session: AsyncSession, dataset_id: int) -> None:
     """Let one promotion of a dataset happen at a time; held until the transaction ends."""
-    async with advisory_lock(session, PROMOTION_LOCK, dataset_id):
-        return
+    await take_lock(session, PROMOTION_LOCK, dataset_id)
 
 
 async def find_head(session: AsyncSession, dataset_id: int, stage: Stage) -> Promotion | None:

@@ -7,7 +7,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
-from app.errors import NotFound, NothingChecked, NothingScored
+from app.errors import NothingChecked, NothingScored
 from app.ml.drift import check_drift
 from app.ml.profile import Counts
 from app.schemas.common import Page, decode_cursor, encode_cursor
@@ -28,7 +28,7 @@ from app.services.realised import (
     read_realised,
     realise_run,
 )
-from app.services.scores import find_newest_run, published_batches
+from app.services.scores import find_newest_run, get_published, published_batches
 from app.settings import Settings
 from app.tables import Dataset, Job, MonitoringLog, Revision, ScoringRun
 
@@ -67,7 +67,7 @@ class Monitoring:
     async def _choose_run(self, session: AsyncSession, body: MonitorIn) -> ScoringRun:
         dataset = None if body.run and not body.dataset else await self._datasets.resolve(session, body.dataset)
         if body.run is not None:
-            return await _get_run(session, body.run, dataset)
+            return await get_published(session, body.run, dataset=dataset)
         champion = await self._models.resolve(session, "champion", dataset)
         run = await find_newest_run(session, champion.dataset_id, champion.version)
         if run is None:
@@ -145,14 +145,6 @@ class Monitoring:
             rows = (await session.execute(query)).all()
         items = [_check_out(*row) for row in rows[:limit]]
         return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(rows) > limit else None)
-
-
-async def _get_run(session: AsyncSession, run_id: int, dataset: Dataset | None) -> ScoringRun:
-    run = await session.get(ScoringRun, run_id)
-    if run is None or run.kind != "batch" or run.published_at is None or (dataset and run.dataset_id != dataset.id):
-        where = f" of {dataset.name}" if dataset else ""
-        raise NotFound(f"There is no published scoring run {run_id}{where}.", hint="GET /score/batches lists the runs.")
-    return run
 
 
 async def _runs_up_to(session: AsyncSession, checked: ScoringRun) -> list[ScoringRun]:

@@ -11,8 +11,8 @@ import pyarrow as pa
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import Sessions, advisory_lock, copy_in
-from app.errors import NotFound
+from app.db import Sessions, copy_in, take_lock
+from app.errors import NotFound, RowsDoNotFit
 from app.ml.encoding import EncodedFeature
 from app.ml.explain import Reason
 from app.ml.frame import FeatureKind
@@ -25,6 +25,7 @@ from app.services.champions import Champions
 from app.services.choice import choose_version
 from app.services.datasets import Datasets
 from app.services.frames import Frames
+from app.services.ledger import find_champion
 from app.services.models import Models
 from app.services.online_rows import OnlineRow, given_row, stored_rows
 from app.services.policy import in_force
@@ -121,7 +122,9 @@ class Online:
         dataset, version = await choose_version(
             session, self._datasets, self._models, dataset=dataset_name, version=version_name
         )
-        return dataset, version.version, False, await self._bundles.load(version.version)
+        head = await find_champion(session, dataset.id)
+        provisional = head is not None and head.to_version == version.version and head.provisional
+        return dataset, version.version, provisional, await self._bundles.load(version.version)
 
     async def _rows(self, body: ScoreIn, using: _Using) -> list[OnlineRow]:
         """One row per account asked for, in that order."""
@@ -139,11 +142,7 @@ class Online:
             else given_row(account, using.scorer.bundle.encoder, names)
             for account in body.accounts
         ]
-        if all(row.problem is not None and row.problem.code == "unknown_account" for row in rows):
-            raise NotFound(
-                f"None of these accounts is in revision {using.revision.number} of {using.dataset.name}.",
-                hint="Check the ids, or give the features of each account.",
-            )
+        _require_some(rows, using)
         return rows
 
     async def _store(self, answers: list[AccountScoreOut], using: _Using) -> int:
@@ -155,19 +154,21 @@ class Online:
         return run_id
 
     async def _month_run(self, using: _Using) -> int:
-        """The run of this dataset, version and UTC month; the first to need it makes it, the others wait for that."""
+        """The run of this version, its standing and the UTC month; the first to need it makes it, the others wait."""
         month = using.now.strftime("%Y-%m")
         key = select(ScoringRun.id).where(
             ScoringRun.kind == "online",
             ScoringRun.dataset_id == using.dataset.id,
             ScoringRun.version == using.version,
             ScoringRun.month == month,
+            ScoringRun.provisional == using.provisional,
         )
         async with self._sessions() as session:
             found = await session.scalar(key)
         if found is not None:
             return found
-        async with self._sessions.begin() as session, advisory_lock(session, ONLINE_RUN_LOCK, using.version):
+        async with self._sessions.begin() as session:
+            await take_lock(session, ONLINE_RUN_LOCK, using.version)
             found = await session.scalar(key)
             if found is not None:
                 return found
@@ -177,6 +178,18 @@ class Online:
             await create_run_table(session, run.id)
             await attach_run_table(session, run.id)
         return run.id
+
+
+def _require_some(rows: list[OnlineRow], using: _Using) -> None:
+    """What is wrong with every account in the same way is wrong with the request."""
+    codes = {row.problem.code if row.problem else None for row in rows}
+    if codes == {"unknown_account"}:
+        raise NotFound(
+            f"None of these accounts is in revision {using.revision.number} of {using.dataset.name}.",
+            hint="Check the ids, or give the features of each account.",
+        )
+    if codes == {"rows_do_not_fit"} and rows[0].problem:
+        raise RowsDoNotFit(rows[0].problem.detail)
 
 
 def _new_month(using: _Using, month: str) -> ScoringRun:

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from app.errors import RowsDoNotFit
 from app.ml.encoding import Encoder, Value
 from app.ml.frame import FeatureKind, Frame
 from app.schemas.scoring import AccountIn, RowProblem
@@ -65,7 +64,9 @@ def stored_rows(
     accounts: Sequence[str], frame: Frame, features: pa.Schema, *, revision: int, version: int
 ) -> dict[str, OnlineRow]:
     """The rows of accounts that are to be scored by what the dataset knows of them, by account."""
-    _require_fit(frame.features.schema, features, revision=revision, version=version)
+    misfit = _misfit(frame.features.schema, features, revision=revision, version=version)
+    if misfit is not None:
+        return {account: OnlineRow(account, problem=misfit) for account in accounts}
     found = {}
     values = frame.features.select(features.names).to_pylist()
     instants = [None] * len(frame) if frame.as_of is None else frame.as_of.to_pylist()
@@ -83,11 +84,13 @@ def _unknown(account: str, revision: int) -> OnlineRow:
     return OnlineRow(account, problem=RowProblem(code="unknown_account", detail=detail))
 
 
-def _require_fit(rows: pa.Schema, features: pa.Schema, *, revision: int, version: int) -> None:
+def _misfit(rows: pa.Schema, features: pa.Schema, *, revision: int, version: int) -> RowProblem | None:
     wrong = [
         field.name
         for field in features
         if field.name not in rows.names or (rows.field(field.name).type not in (field.type, pa.null()))
     ]
-    if wrong:
-        raise RowsDoNotFit(f"Revision {revision} lacks {', '.join(wrong)}, or holds it in another kind than {version}.")
+    if not wrong:
+        return None
+    detail = f"Revision {revision} lacks {', '.join(wrong)}, or holds it in another kind than version {version} reads."
+    return RowProblem(code="rows_do_not_fit", detail=detail)

@@ -16,7 +16,7 @@ from app.services.choice import choose_version
 from app.services.datasets import Datasets
 from app.services.models import Models
 from app.services.score_csv import stream_scores
-from app.tables import Dataset, Prediction, Revision, ScoringRun
+from app.tables import Dataset, Prediction, Revision, ScoringRun, Version
 
 MAX_RUNS_SEARCHED = 200  # of one dataset, newest first, when an account's history is put together
 
@@ -86,12 +86,12 @@ class Scores:
             )
             history = [_score_out(row, runs[row.run_id]) for row in rows]
             current = await _find_current(session, found.id)
+            in_force = None if current is None else await _find_score(session, current, account_id)
         if not history:
             raise NotFound(
                 f"No score of account {account_id!r} is stored in {found.name}.",
                 hint="Score it with POST /score, or all active accounts with POST /score/batches.",
             )
-        in_force = next((s for s in history if current is not None and s.run_id == current.id), None)
         return AccountScoresOut(
             account_id=account_id, dataset=found.name, newest=history[0], current=in_force, history=history
         )
@@ -99,10 +99,9 @@ class Scores:
     async def _find_run(self, session: AsyncSession, wanted: ScoreFilter, *, run_id: int | None) -> ScoringRun:
         """The run named, the newest one of the version named, or the current one; published ones only."""
         if run_id is not None:
-            run = await session.get(ScoringRun, run_id)
-            if run is None or run.published_at is None:
-                raise NotFound(f"There is no published scoring run {run_id}.", hint="GET /score/batches lists them.")
-            return run
+            dataset = await self._datasets.resolve(session, wanted.dataset) if wanted.dataset else None
+            version = await self._models.resolve(session, wanted.version, dataset) if wanted.version else None
+            return await get_published(session, run_id, dataset=dataset, version=version)
         if wanted.version is None:
             dataset = await self._datasets.resolve(session, wanted.dataset)
             return _require(await _find_current(session, dataset.id), f"{dataset.name} has no current scores.")
@@ -128,6 +127,24 @@ def published_batches(dataset_id: int) -> Select[ScoringRun]:
     )
 
 
+async def get_published(
+    session: AsyncSession, run_id: int, *, dataset: Dataset | None = None, version: Version | None = None
+) -> ScoringRun:
+    """The published batch run of this id, where it is one of the dataset and version."""
+    query = select(ScoringRun).where(ScoringRun.id == run_id, ScoringRun.kind == "batch")
+    query = query.where(ScoringRun.published_at.is_not(None))
+    if dataset is not None:
+        query = query.where(ScoringRun.dataset_id == dataset.id)
+    if version is not None:
+        query = query.where(ScoringRun.version == version.version)
+    run = (await session.scalars(query)).one_or_none()
+    if run is None:
+        whose = [f" of version {version.version}" if version else "", f" of {dataset.name}" if dataset else ""]
+        detail = f"There is no published scoring run {run_id}{''.join(whose)}."
+        raise NotFound(detail, hint="GET /score/batches lists the runs.")
+    return run
+
+
 async def find_newest_run(session: AsyncSession, dataset_id: int, version: int) -> ScoringRun | None:
     """The newest published batch run of a version."""
     query = published_batches(dataset_id).where(ScoringRun.version == version).limit(1)
@@ -137,6 +154,12 @@ async def find_newest_run(session: AsyncSession, dataset_id: int, version: int) 
 async def _find_current(session: AsyncSession, dataset_id: int) -> ScoringRun | None:
     query = published_batches(dataset_id).where(ScoringRun.current).limit(1)
     return (await session.scalars(query)).first()
+
+
+async def _find_score(session: AsyncSession, run: ScoringRun, account_id: str) -> ScoreOut | None:
+    query = select(Prediction).where(Prediction.run_id == run.id, Prediction.account_id == account_id)
+    row = (await session.scalars(query)).first()
+    return None if row is None else _score_out(row, run)
 
 
 async def _newest_runs(session: AsyncSession, dataset_id: int) -> dict[int, ScoringRun]:

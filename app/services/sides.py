@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import advisory_lock, copy_in, copy_out
+from app.db import copy_in, copy_out, take_lock
 from app.ml.frame import Frame
 from app.ml.split import Sides, deal_sides
 from app.tables import Dataset
@@ -20,13 +20,13 @@ async def deal_and_store(session: AsyncSession, dataset: Dataset, frame: Frame) 
 
     In the caller's transaction and under a lock, so that two trainings never deal one account twice.
     """
-    async with advisory_lock(session, SIDES_LOCK, dataset.id):
-        connection = await session.connection()
-        query = "SELECT account_id, side FROM sides WHERE dataset_id = $1"
-        dealt = await copy_out(connection, query, dataset.id, schema=_DEALT)
-        sides, fresh = await asyncio.to_thread(_complete, dataset, frame, dealt)
-        if fresh.num_rows:
-            await copy_in(connection, fresh, "sides")
+    await take_lock(session, SIDES_LOCK, dataset.id)
+    connection = await session.connection()
+    query = "SELECT account_id, side FROM sides WHERE dataset_id = $1"
+    dealt = await copy_out(connection, query, dataset.id, schema=_DEALT)
+    sides, fresh = await asyncio.to_thread(_complete, dataset, frame, dealt)
+    if fresh.num_rows:
+        await copy_in(connection, fresh, "sides")
     return sides
 
 

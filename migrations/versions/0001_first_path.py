@@ -297,7 +297,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_scoring_runs_online_month",
         "scoring_runs",
-        ["dataset_id", "version", "month"],
+        ["dataset_id", "version", "month", "provisional"],
         unique=True,
         postgresql_where=sa.text("kind = 'online'"),
     )

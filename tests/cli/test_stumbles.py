@@ -82,6 +82,8 @@ def test_there_is_no_data(holdfast: Holdfast) -> None:
         ("promote", "--force"),
         ("promote", "--stage", "Heaven"),
         ("score", "--model-version", "01"),
+        ("evaluate", "--version", "best"),
+        ("compare", "--version1", "0", "--version2", "1"),
         ("register",),
         ("rollback",),
         ("import", "no-such-file.csv", "--name", "a"),

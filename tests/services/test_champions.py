@@ -61,6 +61,27 @@ async def test_a_promotion_is_swapped_in(world: World, dataset: Dataset) -> None
     assert (await champions.serving(dataset.id)).provisional
 
 
+async def test_the_ledger_is_followed_again_after_a_failure(
+    world: World, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champions = make_champions(world)
+    failures: list[Exception] = [ConnectionRefusedError("down"), ZeroDivisionError("a bug")]
+    looked = champions.refresh
+
+    async def refresh() -> None:
+        if failures:
+            raise failures.pop()
+        await looked()
+
+    monkeypatch.setattr(champions, "refresh", refresh)
+    version = await add_good(world, dataset)
+    async with champions.polling():
+        await world.promote(dataset, version)
+        async with asyncio.timeout(5):
+            while not champions._serving:
+                await asyncio.sleep(0.01)
+
+
 async def test_staging_changes_nothing(world: World, dataset: Dataset) -> None:
     first = await add_good(world, dataset)
     await world.promote(dataset, first)

@@ -100,6 +100,24 @@ async def test_a_wrong_default_is_pointed_at_and_changes_nothing(client: httpx.A
     assert (await client.get("/datasets/d")).json()["defaults"] == {"evaluation": {"min_auc": 0.6}}
 
 
+@pytest.mark.parametrize(
+    ("defaults", "pointer"),
+    [
+        ({"model": {"xgboost_params": {"depth": 3}}}, "/defaults/model/xgboost_params/depth"),
+        ({"monitoring": {"psi_critical": 0.05}}, "/defaults/monitoring"),  # below the warning limit of the code
+    ],
+)
+async def test_defaults_that_would_refuse_every_request_are_refused(
+    client: httpx.AsyncClient, defaults: dict[str, Any], pointer: str
+) -> None:
+    await create(client)
+    made = await create(client, name="f", defaults=defaults)
+    patched = await client.patch("/datasets/d", json={"defaults": defaults})
+    for answer in (made, patched):
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert (await client.get("/datasets/d")).json()["defaults"] == {}
+
+
 async def test_what_is_not_there_is_not_found(client: httpx.AsyncClient) -> None:
     for method, path in (("GET", "/datasets/x"), ("PATCH", "/datasets/x"), ("GET", "/datasets/x/revisions")):
         answer = await client.request(method, path, json={"defaults": {}} if method == "PATCH" else None)

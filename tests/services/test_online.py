@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.errors import NotFound, NothingInProduction
+from app.errors import NotFound, NothingInProduction, RowsDoNotFit
 from app.ml.frame import Frame
 from app.ml.scorer import Scorer
 from app.schemas.scoring import ScoreIn, ScoresOut
@@ -111,6 +111,26 @@ async def test_a_provisional_champion_says_so(desk: Desk) -> None:
     answer = await score(desk, STAYED[0])
     assert answer.provisional
     assert (await desk.scores.get_account(None, STAYED[0], limit=1)).newest.provisional
+
+
+async def test_a_provisional_champion_says_so_by_its_number_too(desk: Desk) -> None:
+    dataset, version = await seed(desk)
+    plain = await score(desk, STAYED[0], version=str(version))
+    await desk.world.promote(dataset, version, provisional=True)
+    provisional = await score(desk, STAYED[0], version=str(version))
+    assert (plain.provisional, provisional.provisional) == (False, True)
+    history = (await desk.scores.get_account(None, STAYED[0], limit=2)).history
+    assert [each.provisional for each in history] == [True, False]
+
+
+async def test_rows_that_do_not_fit_keep_nobody_else_from_a_score(desk: Desk) -> None:
+    await seed(desk)
+    await desk.upload(Frame(FRAME.accounts, FRAME.features.drop_columns(["tenure"]), FRAME.churned))
+    answer = await score(desk, STAYED[0], given("new", tenure=3, plan="a"))
+    codes = [each.problem.code if each.problem else None for each in answer.scores]
+    assert codes == ["rows_do_not_fit", None]
+    with pytest.raises(RowsDoNotFit, match="tenure"):
+        await score(desk, STAYED[0])
 
 
 async def test_without_a_champion_the_answer_says_what_to_call(desk: Desk) -> None:

@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from app.errors import RowsDoNotFit
 from app.ml.frame import Frame
 from app.ml.scorer import Scorer
 from app.schemas.scoring import AccountIn
@@ -62,9 +61,10 @@ def test_rows_of_the_dataset_tell_who_left_and_who_is_unknown() -> None:
     assert (rows[names[0]].revision, rows[names[0]].features) == (4, frame.features.slice(0, 1).to_pylist()[0])
 
 
-def test_a_revision_without_a_feature_is_refused_by_name() -> None:
+def test_a_revision_without_a_feature_names_it() -> None:
     frame, schema = draw_frame(3, seed=5), Scorer(fit_model().bundle).features
     text_tenure = frame.features.set_column(0, "tenure", pa.array(["1", "2", "3"]))
     for features in (frame.features.drop_columns(["tenure"]), text_tenure):
-        with pytest.raises(RowsDoNotFit, match="tenure"):
-            stored_rows(["a"], Frame(frame.accounts, features), schema, revision=4, version=1)
+        problem = stored_rows(["a"], Frame(frame.accounts, features), schema, revision=4, version=1)["a"].problem
+        assert problem is not None
+        assert (problem.code, "tenure" in problem.detail) == ("rows_do_not_fit", True)

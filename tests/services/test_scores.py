@@ -129,6 +129,25 @@ async def test_an_account_has_a_newest_a_current_and_earlier_scores(world: World
         await scores.get_account(None, "nobody", limit=10)
 
 
+async def test_the_current_score_is_told_however_short_the_history(world: World, scores: Scores) -> None:
+    dataset, revision, _, first = await seed(world)
+    other = await world.add_version(dataset, await world.add_revision(dataset, number=9))
+    await world.add_run(dataset, revision, other, [("c/d", 0.3)], current=False)
+    found = await scores.get_account(None, "c/d", limit=1)
+    assert found.current is not None
+    assert (found.newest.version, found.current.run_id) == (other, first.id)
+
+
+async def test_a_run_of_another_version_or_dataset_is_not_found(world: World, scores: Scores) -> None:
+    dataset, _, version, run = await seed(world)
+    other = await world.add_version(dataset, await world.add_revision(dataset, number=9))
+    await world.add_dataset(name="strangers")
+    assert await names_of(scores, ScoreFilter(dataset.name, run=run.id, version=str(version))) == BY_RISK
+    for wanted in (ScoreFilter("strangers", run=run.id), ScoreFilter(run=run.id, version=str(other))):
+        with pytest.raises(NotFound, match=f"run {run.id} of"):
+            await names_of(scores, wanted)
+
+
 async def test_runs_are_listed_newest_first_with_their_tiers(world: World, scores: Scores) -> None:
     dataset, revision, version, first = await seed(world)
     second = await world.add_run(dataset, revision, version, [("a", 0.5)])
