@@ -5,7 +5,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -77,6 +77,12 @@ class Page(BodyOut, Generic[T]):
 
     items: list[T]
     next_cursor: str | None = None
+
+
+def page_of(found: Sequence[T], limit: int, key: Callable[[T], int | str]) -> Page[T]:
+    """The first `limit` of the items found: one more was asked for, to learn whether another page follows."""
+    items = list(found[:limit])
+    return Page(items=items, next_cursor=encode_cursor([key(items[-1])]) if len(found) > limit else None)
 
 
 class Problem(BodyOut):

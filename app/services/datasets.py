@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.errors import DatasetExists, FieldError, InvalidRequest, NotFound
-from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
 from app.services.policy import require_defaults
 from app.services.revisions import find_revision
@@ -54,8 +54,7 @@ class Datasets:
             query = query.where(Dataset.name > position[0])
         async with self._sessions() as session:
             found = (await session.scalars(query)).all()
-        items = [DatasetOut.model_validate(each) for each in found[:limit]]
-        return Page(items=items, next_cursor=encode_cursor([items[-1].name]) if len(found) > limit else None)
+        return page_of([DatasetOut.model_validate(each) for each in found], limit, lambda last: last.name)
 
     async def get(self, name: str) -> DatasetDetail:
         """A dataset with its newest revision."""
@@ -82,8 +81,7 @@ class Datasets:
         async with self._sessions() as session:
             dataset = await self.resolve(session, name)
             found = await _newest_revisions(session, dataset, limit + 1, below=position[0] if position else None)
-        items = [revision_out(each) for each in found[:limit]]
-        return Page(items=items, next_cursor=encode_cursor([items[-1].number]) if len(found) > limit else None)
+        return page_of([revision_out(each) for each in found], limit, lambda last: last.number)
 
     async def resolve(self, session: AsyncSession, name: str | None) -> Dataset:
         """The dataset of this name; without one, the only one there is.

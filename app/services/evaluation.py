@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions
 from app.errors import FieldError, InvalidRequest, NotFound
 from app.ml.gate import Judgement, judge
-from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.config import EvaluationConfig
 from app.schemas.evaluation import EvaluateIn, EvaluationOut
 from app.schemas.jobs import JobOut
@@ -130,8 +130,7 @@ class Evaluations:
             if position := decode_cursor(cursor, int):
                 query = query.where(Evaluation.id < position[0])
             found = await read_evaluations(session, query.limit(limit + 1))
-        items = found[:limit]
-        return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(found) > limit else None)
+        return page_of(found, limit, lambda last: last.id)
 
     async def latest(self, name: str, dataset_name: str | None) -> EvaluationOut:
         """The newest verdict that counts."""

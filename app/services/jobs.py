@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import queue
 from app.db import Sessions
 from app.errors import JobEnded, NotFound
-from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.jobs import ENDED, JobOut, JobStatus
 from app.tables import Dataset, Job, Worker
 
@@ -123,8 +123,7 @@ class Jobs:
             if dataset:
                 query = query.where(Job.dataset_id == await _dataset_id(session, dataset))
             jobs = [_out(job, name) for job, name in await session.execute(query)]
-        more = len(jobs) > limit
-        return Page(items=jobs[:limit], next_cursor=encode_cursor([jobs[limit - 1].id]) if more else None)
+        return page_of(jobs, limit, lambda last: last.id)
 
     async def cancel(self, job_id: int) -> JobOut:
         """Stop the job: at once where nobody works on it, else its worker hears of it within a second.

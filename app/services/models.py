@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.errors import Conflict, InvalidRequest, NotFound, NothingInProduction, NothingRegistered
-from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.models import RegisteredOut, RegisterIn, VersionDetailOut, VersionOut
 from app.services.aliases import MIRROR
 from app.services.datasets import Datasets
@@ -86,8 +86,7 @@ class Models:
                 query = query.where(Version.dataset_id == (await self._datasets.resolve(session, dataset)).id)
             rows = await _rows(session, query)
             standing = await read_standing(session, rows)
-        items = [version_out(row, standing) for row in rows[:limit]]
-        return Page(items=items, next_cursor=encode_cursor([items[-1].version]) if len(rows) > limit else None)
+        return page_of([version_out(row, standing) for row in rows], limit, lambda last: last.version)
 
     async def _show(self, number: int) -> VersionOut:
         async with self._sessions() as session:

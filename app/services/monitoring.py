@@ -10,7 +10,7 @@ from app.db import Sessions
 from app.errors import NothingChecked, NothingScored
 from app.ml.drift import check_drift
 from app.ml.profile import Counts
-from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.config import MonitoringConfig
 from app.schemas.jobs import JobOut
 from app.schemas.monitoring import CheckOut, DriftOut, MonitorIn, MonitorOut
@@ -143,8 +143,7 @@ class Monitoring:
             if dataset is not None:
                 query = query.where(MonitoringLog.dataset_id == (await self._datasets.resolve(session, dataset)).id)
             rows = (await session.execute(query)).all()
-        items = [_check_out(*row) for row in rows[:limit]]
-        return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(rows) > limit else None)
+        return page_of([_check_out(*row) for row in rows], limit, lambda last: last.id)
 
 
 async def _runs_up_to(session: AsyncSession, checked: ScoringRun) -> list[ScoringRun]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions
 from app.errors import Conflict, GateNotPassed, NotEvaluated, NotFound, StaleEvaluation, StaleHead
 from app.registry import Registry
-from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.config import EvaluationConfig
 from app.schemas.promotions import HeadOut, PromoteIn, PromotionOut, RollbackIn, Stage
 from app.services.aliases import MIRROR, AliasMirror
@@ -133,8 +133,7 @@ class Promotions:
             if dataset:
                 query = query.where(Promotion.dataset_id == (await self._datasets.resolve(session, dataset)).id)
             rows = (await session.execute(query)).all()
-        items = [_out(*row) for row in rows[:limit]]
-        return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if len(rows) > limit else None)
+        return page_of([_out(*row) for row in rows], limit, lambda last: last.id)
 
     async def mirror(self, context: JobContext) -> dict[str, Any]:
         """The job that copies versions and stages of a dataset to MLflow."""

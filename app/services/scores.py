@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.errors import NotFound, NothingScored
-from app.schemas.common import Page, decode_cursor, encode_cursor
+from app.schemas.common import Page, decode_cursor, encode_cursor, page_of
 from app.schemas.config import ScoringConfig
 from app.schemas.scoring import AccountScoresOut, Reason, RunOut, ScoreOut, TierName
 from app.services.choice import choose_version
@@ -50,8 +50,7 @@ class Scores:
             if position:
                 query = query.where(ScoringRun.id < position[0])
             found = [_run_out(run, name, number) for run, name, number in await session.execute(query)]
-        more = len(found) > limit
-        return Page(items=found[:limit], next_cursor=encode_cursor([found[limit - 1].id]) if more else None)
+        return page_of(found, limit, lambda last: last.id)
 
     async def get_run(self, run_id: int) -> RunOut:
         """One batch run."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.errors import InvalidRequest
-from app.schemas.common import BodyIn, decode_cursor, encode_cursor
+from app.schemas.common import BodyIn, Page, decode_cursor, encode_cursor, page_of
 
 
 class Body(BodyIn):
@@ -39,3 +39,12 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
 
 def test_no_cursor_is_the_beginning() -> None:
     assert decode_cursor(None, int) is None
+
+
+def test_a_page_names_its_last_item_where_more_were_found() -> None:
+    assert page_of([7, 5, 3], 2, lambda last: last) == Page(items=[7, 5], next_cursor=encode_cursor([5]))
+
+
+@pytest.mark.parametrize("found", [[], [7], [7, 5]])
+def test_the_last_page_has_no_cursor(found: list[int]) -> None:
+    assert page_of(found, 2, lambda last: last) == Page(items=found)
