@@ -28,7 +28,7 @@ from app.services.realised import (
     read_realised,
     realise_run,
 )
-from app.services.scores import find_newest_run, get_published, published_batches
+from app.services.runs import find_newest_run, get_published, list_runs_up_to
 from app.settings import Settings
 from app.tables import Dataset, Job, MonitoringLog, Revision, ScoringRun
 
@@ -104,7 +104,7 @@ class Monitoring:
             auc_at_gate = await read_auc_at_gate(session, checked.version)
             newest = await self._datasets.get_revision(session, dataset, None)
             labels = await read_labels_query(session, dataset, newest)
-            for run in await _runs_up_to(session, checked):
+            for run in await list_runs_up_to(session, checked, limit=MAX_RUNS):
                 scored = await session.get_one(Revision, run.revision_id)
                 known = await read_labels_query(session, dataset, scored)
                 rows = await read_realised(session, dataset, run, labels=labels, known=known, now=now)
@@ -144,13 +144,6 @@ class Monitoring:
                 query = query.where(MonitoringLog.dataset_id == (await self._datasets.resolve(session, dataset)).id)
             rows = (await session.execute(query)).all()
         return page_of([_check_out(*row) for row in rows], limit, lambda last: last.id)
-
-
-async def _runs_up_to(session: AsyncSession, checked: ScoringRun) -> list[ScoringRun]:
-    query = published_batches(checked.dataset_id).where(
-        ScoringRun.version == checked.version, ScoringRun.published_at <= checked.published_at
-    )
-    return list(await session.scalars(query.limit(MAX_RUNS)))
 
 
 def _check_out(row: MonitoringLog, dataset: str) -> CheckOut:

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import copy_out
 from app.ml.tiers import TIERS, TierRow, tier_cutoffs, tier_warnings
 from app.schemas.config import CapacityTiers, ProbabilityTiers, Tiers
 from app.services.run_tables import run_table
-from app.tables import ScoringRun
+from app.services.runs import find_current_run
 
 ABOVE_ALL = (2.0, 2.0)  # above every probability: the tiers of a capacity policy are dealt once all scores are known
 
@@ -108,14 +108,7 @@ async def cutoffs_in_force(session: AsyncSession, dataset_id: int, policy: Tiers
     """
     if not isinstance(policy, CapacityTiers):
         return Cutoffs(*known_cutoffs(policy, base_rate), source="policy")
-    newest = (
-        select(ScoringRun)
-        .where(ScoringRun.dataset_id == dataset_id, ScoringRun.kind == "batch", ScoringRun.current)
-        .where(ScoringRun.published_at.is_not(None))
-        .order_by(ScoringRun.published_at.desc(), ScoringRun.id.desc())
-        .limit(1)
-    )
-    run = await session.scalar(newest)
+    run = await find_current_run(session, dataset_id)
     if run is None or not run.tiers:
         return Cutoffs(ProbabilityTiers().high, ProbabilityTiers().medium, source="default")
     return Cutoffs(run.tiers[0]["from_probability"], run.tiers[1]["from_probability"], source=f"run {run.id}")

@@ -15,8 +15,9 @@ from app.schemas.scoring import AccountScoresOut, Reason, RunOut, ScoreOut, Tier
 from app.services.choice import choose_version
 from app.services.datasets import Datasets
 from app.services.models import Models
+from app.services.runs import find_current_run, find_newest_run, get_published
 from app.services.score_csv import stream_scores
-from app.tables import Dataset, Prediction, Revision, ScoringRun, Version
+from app.tables import Dataset, Prediction, Revision, ScoringRun
 
 MAX_RUNS_SEARCHED = 200  # of one dataset, newest first, when an account's history is put together
 
@@ -84,7 +85,7 @@ class Scores:
                 .limit(limit)
             )
             history = [_score_out(row, runs[row.run_id]) for row in rows]
-            current = await _find_current(session, found.id)
+            current = await find_current_run(session, found.id)
             in_force = None if current is None else await _find_score(session, current, account_id)
         if not history:
             raise NotFound(
@@ -103,7 +104,7 @@ class Scores:
             return await get_published(session, run_id, dataset=dataset, version=version)
         if wanted.version is None:
             dataset = await self._datasets.resolve(session, wanted.dataset)
-            return _require(await _find_current(session, dataset.id), f"{dataset.name} has no current scores.")
+            return _require(await find_current_run(session, dataset.id), f"{dataset.name} has no current scores.")
         dataset, version = await choose_version(
             session, self._datasets, self._models, dataset=wanted.dataset, version=wanted.version
         )
@@ -115,44 +116,6 @@ def _require(run: ScoringRun | None, otherwise: str) -> ScoringRun:
     if run is None:
         raise NothingScored(otherwise)
     return run
-
-
-def published_batches(dataset_id: int) -> Select[ScoringRun]:
-    """Published batch runs of a dataset, newest first."""
-    return (
-        select(ScoringRun)
-        .where(ScoringRun.dataset_id == dataset_id, ScoringRun.kind == "batch", ScoringRun.published_at.is_not(None))
-        .order_by(ScoringRun.published_at.desc(), ScoringRun.id.desc())
-    )
-
-
-async def get_published(
-    session: AsyncSession, run_id: int, *, dataset: Dataset | None = None, version: Version | None = None
-) -> ScoringRun:
-    """The published batch run of this id, where it is one of the dataset and version."""
-    query = select(ScoringRun).where(ScoringRun.id == run_id, ScoringRun.kind == "batch")
-    query = query.where(ScoringRun.published_at.is_not(None))
-    if dataset is not None:
-        query = query.where(ScoringRun.dataset_id == dataset.id)
-    if version is not None:
-        query = query.where(ScoringRun.version == version.version)
-    run = (await session.scalars(query)).one_or_none()
-    if run is None:
-        whose = [f" of version {version.version}" if version else "", f" of {dataset.name}" if dataset else ""]
-        detail = f"There is no published scoring run {run_id}{''.join(whose)}."
-        raise NotFound(detail, hint="GET /score/batches lists the runs.")
-    return run
-
-
-async def find_newest_run(session: AsyncSession, dataset_id: int, version: int) -> ScoringRun | None:
-    """The newest published batch run of a version."""
-    query = published_batches(dataset_id).where(ScoringRun.version == version).limit(1)
-    return (await session.scalars(query)).first()
-
-
-async def _find_current(session: AsyncSession, dataset_id: int) -> ScoringRun | None:
-    query = published_batches(dataset_id).where(ScoringRun.current).limit(1)
-    return (await session.scalars(query)).first()
 
 
 async def _find_score(session: AsyncSession, run: ScoringRun, account_id: str) -> ScoreOut | None:
