@@ -69,7 +69,6 @@ class Services:
         self.evaluation = Evaluations(
             self.sessions,
             settings,
-            datasets=self.datasets,
             frames=self.frames,
             models=self.models,
             bundles=self.bundles,

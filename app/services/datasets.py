@@ -11,7 +11,7 @@ from app.errors import DatasetExists, FieldError, InvalidRequest, NotFound
 from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
 from app.services.policy import require_defaults
-from app.services.revisions import find_revision
+from app.services.revisions import get_revision
 from app.services.source_tables import copy_source, require_source
 from app.settings import Settings
 from app.tables import Dataset, Revision
@@ -106,19 +106,15 @@ class Datasets:
             raise _ambiguous([each.name for each in some])
         return some[0]
 
-    async def get_revision(self, session: AsyncSession, dataset: Dataset, number: int | None) -> Revision:
-        """The revision of this number, by default the newest."""
-        return await find_revision(session, dataset, number)
-
-    async def fix_revision(self, dataset_id: int, number: int | None = None) -> Revision:
-        """The revision that a job works on, as it starts.
+    async def fix_revision(self, dataset_id: int) -> Revision:
+        """The newest revision, which a job works on as it starts.
 
         Where the dataset reads a table, that is copied now, into a new revision if it says something new.
         """
         async with self._sessions.begin() as session:
             dataset = await session.get_one(Dataset, dataset_id)
-            if number is not None or dataset.source_table is None:
-                return await find_revision(session, dataset, number)
+            if dataset.source_table is None:
+                return await get_revision(session, dataset)
         return await copy_source(self._sessions, dataset)
 
 

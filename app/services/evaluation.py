@@ -14,13 +14,13 @@ from app.schemas.config import EvaluationConfig
 from app.schemas.evaluation import EvaluateIn, EvaluationOut
 from app.schemas.jobs import JobOut
 from app.services.bundles import Bundles
-from app.services.datasets import Datasets
 from app.services.evaluation_rows import read_evaluations, select_evaluations
 from app.services.evidence import Candidate, EvidenceRoom, read_candidate
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
 from app.services.policy import in_force
+from app.services.revisions import get_revision
 from app.settings import Settings
 from app.tables import Dataset, Evaluation, Revision, TrainedModel, Training, Version
 
@@ -33,7 +33,6 @@ class Evaluations:
         sessions: Sessions,
         settings: Settings,
         *,
-        datasets: Datasets,
         frames: Frames,
         models: Models,
         bundles: Bundles,
@@ -41,7 +40,6 @@ class Evaluations:
     ) -> None:
         self._sessions = sessions
         self._settings = settings
-        self._datasets = datasets
         self._models = models
         self._jobs = jobs
         self._evidence = EvidenceRoom(sessions, frames, bundles)
@@ -51,23 +49,10 @@ class Evaluations:
         async with self._sessions() as session:
             version = await self._models.resolve(session, str(number), None)
             dataset = await session.get_one(Dataset, version.dataset_id)
-            revision = await self._revision(session, version, dataset, body.revision)
+            revision = await _choose_revision(session, version, dataset, body.revision)
         config = in_force(EvaluationConfig, dataset, self._settings, body.evaluation)
         params = {"version": number, "evaluation": config.model_dump(mode="json"), "revision_id": revision.id}
         return await self._jobs.submit("evaluate", params, dataset_id=dataset.id, actor=actor)
-
-    async def _revision(
-        self, session: AsyncSession, version: Version, dataset: Dataset, number: int | None
-    ) -> Revision:
-        """The version's own revision, or a newer one: what an older one says has been amended since."""
-        query = select(Revision).join(Training).join(TrainedModel)
-        own = (await session.execute(query.where(TrainedModel.id == version.trained_model_id))).scalar_one()
-        if number is None or number == own.number:
-            return own
-        if number < own.number:
-            detail = f"Version {version.version} was trained on revision {own.number}, a newer one."
-            raise InvalidRequest(detail, errors=[FieldError("/revision", f"must be {own.number} or newer")])
-        return await self._datasets.get_revision(session, dataset, number)
 
     async def run(self, context: JobContext) -> dict[str, Any]:
         """Judge, unless an attempt before this one has; the verdict is stored in one transaction."""
@@ -142,3 +127,15 @@ class Evaluations:
             hint = f"POST /models/{version}/evaluate (`holdfast evaluate --version {version}`)."
             raise NotFound(f"Version {version} has no verdict of the gate that counts.", hint=hint)
         return found[0]
+
+
+async def _choose_revision(session: AsyncSession, version: Version, dataset: Dataset, number: int | None) -> Revision:
+    """The version's own revision, or a newer one: what an older one says has been amended since."""
+    query = select(Revision).join(Training).join(TrainedModel)
+    own = (await session.execute(query.where(TrainedModel.id == version.trained_model_id))).scalar_one()
+    if number is None or number == own.number:
+        return own
+    if number < own.number:
+        detail = f"Version {version.version} was trained on revision {own.number}, a newer one."
+        raise InvalidRequest(detail, errors=[FieldError("/revision", f"must be {own.number} or newer")])
+    return await get_revision(session, dataset, number)

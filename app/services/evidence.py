@@ -19,6 +19,7 @@ from app.ml.scorer import Scorer
 from app.services.bundles import Bundles
 from app.services.frames import Frames, TrainingRows
 from app.services.ledger import find_champion
+from app.services.revisions import get_revision
 from app.tables import Dataset, Promotion, Revision, TrainedModel, Training, Version
 
 MAX_ACTIVE = 200_000  # accounts whose scores the distribution check reads; of more, every k-th by id
@@ -153,8 +154,7 @@ class EvidenceRoom:
     ) -> tuple[list[Floats], int]:
         """Scores of the active accounts of the newest revision by each scorer, and how many accounts there are."""
         async with self._sessions() as session:
-            query = select(Revision).where(Revision.dataset_id == candidate.dataset.id)
-            newest = (await session.execute(query.order_by(Revision.number.desc()).limit(1))).scalar_one()
+            newest = await get_revision(session, candidate.dataset)
         step = -(-newest.n_accounts // MAX_ACTIVE) or 1
         parts: list[list[Floats]] = [[np.empty(0)] for _ in scorers]
         n_active = 0

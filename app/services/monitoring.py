@@ -28,6 +28,7 @@ from app.services.realised import (
     read_realised,
     realise_run,
 )
+from app.services.revisions import get_revision
 from app.services.runs import find_newest_run, get_published, list_runs_up_to
 from app.settings import Settings
 from app.tables import Dataset, Job, MonitoringLog, Revision, ScoringRun
@@ -102,7 +103,7 @@ class Monitoring:
         async with self._sessions() as session:
             now = (await session.execute(text("SELECT now()"))).scalar_one()
             auc_at_gate = await read_auc_at_gate(session, checked.version)
-            newest = await self._datasets.get_revision(session, dataset, None)
+            newest = await get_revision(session, dataset)
             labels = await read_labels_query(session, dataset, newest)
             for run in await list_runs_up_to(session, checked, limit=MAX_RUNS):
                 scored = await session.get_one(Revision, run.revision_id)

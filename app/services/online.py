@@ -30,6 +30,7 @@ from app.services.models import Models
 from app.services.online_rows import OnlineRow, given_row, stored_rows
 from app.services.policy import in_force
 from app.services.prediction_rows import plain_reasons
+from app.services.revisions import get_revision
 from app.services.run_tables import attach_run_table, create_run_table, run_table
 from app.services.run_tiers import Cutoffs, cutoffs_in_force
 from app.settings import Settings
@@ -104,7 +105,7 @@ class Online:
     async def _prepare(self, dataset_name: str | None, version_name: str) -> _Using:
         async with self._sessions() as session:
             dataset, version, provisional, scorer = await self._scorer(session, dataset_name, version_name)
-            revision = await self._datasets.get_revision(session, dataset, None)
+            revision = await get_revision(session, dataset)
             config = in_force(ScoringConfig, dataset, self._settings)
             base_rate = scorer.bundle.development_churn_rate
             cutoffs = await cutoffs_in_force(session, dataset.id, config.tiers, base_rate)

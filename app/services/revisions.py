@@ -30,7 +30,7 @@ async def newest_revision(session: AsyncSession, dataset: Dataset) -> Revision |
     return (await session.scalars(query)).first()
 
 
-async def find_revision(session: AsyncSession, dataset: Dataset, number: int | None) -> Revision:
+async def get_revision(session: AsyncSession, dataset: Dataset, number: int | None = None) -> Revision:
     """The revision of this number, by default the newest."""
     newest = await newest_revision(session, dataset)
     if newest is None:

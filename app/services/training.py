@@ -27,6 +27,7 @@ from app.services.frames import Frames, TrainingRows
 from app.services.jobs import JobContext, Jobs
 from app.services.policy import in_force
 from app.services.registration import register_model
+from app.services.revisions import get_revision
 from app.services.training_report import (
     features_hash,
     model_report,
@@ -95,7 +96,7 @@ class Trainings:
 
     async def _require_labels(self, session: AsyncSession, dataset: Dataset) -> None:
         """Refuse what can't be trained on before a job is made; the job looks closer."""
-        revision = await self._datasets.get_revision(session, dataset, None)
+        revision = await get_revision(session, dataset)
         n_stayed = revision.n_labelled - revision.n_churned
         if not revision.n_churned or not n_stayed:
             raise Conflict(

@@ -29,6 +29,7 @@ from app.services.models import Models
 from app.services.monitoring import Monitoring
 from app.services.online import Online
 from app.services.outcomes import Outcomes
+from app.services.revisions import get_revision
 from app.services.run_tables import attach_run_table, create_run_table, index_by_risk, run_table
 from app.services.run_tiers import settle_tiers
 from app.services.scores import Scores
@@ -275,7 +276,7 @@ class Desk:
         await verb(name, stream_of(csv_of(frame, **how)), media_type="text/csv", actor="test")
         async with self.world.sessions() as session:
             dataset = await self.datasets.resolve(session, name)
-            return await self.datasets.get_revision(session, dataset, None)
+            return await get_revision(session, dataset)
 
     async def score(self, body: dict[str, Any] | None = None, *, attempt: int = 1) -> dict[str, Any]:
         """Ask for a batch and do it here."""

@@ -7,6 +7,7 @@ import pytest
 
 from app.container import Services
 from app.errors import InvalidRequest, NoRows, NotFound
+from app.services.revisions import get_revision
 from tests.services.test_uploads import ROWS, send
 
 BODY: dict[str, Any] = {"name": "d", "id_column": "id", "label_column": "left", "positive_value": "yes"}
@@ -141,12 +142,11 @@ async def test_a_revision_is_found_by_number(client: httpx.AsyncClient, services
     async with services.sessions() as session:
         dataset = await services.datasets.resolve(session, None)
         with pytest.raises(NoRows):
-            await services.datasets.get_revision(session, dataset, None)
+            await get_revision(session, dataset)
         await send(client, ROWS)
         await send(client, ROWS)
-        assert (await services.datasets.get_revision(session, dataset, None)).number == 2
-        assert (await services.datasets.get_revision(session, dataset, 1)).number == 1
+        assert (await get_revision(session, dataset)).number == 2
+        assert (await get_revision(session, dataset, 1)).number == 1
         with pytest.raises(NotFound, match="no revision 3"):
-            await services.datasets.get_revision(session, dataset, 3)
+            await get_revision(session, dataset, 3)
     assert (await services.datasets.fix_revision(dataset.id)).number == 2
-    assert (await services.datasets.fix_revision(dataset.id, 1)).number == 1

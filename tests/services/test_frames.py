@@ -17,6 +17,7 @@ from app.container import Services
 from app.errors import NoTrainingRows
 from app.ml.frame import Feature, FeatureKind, Frame
 from app.services.frames import TrainingRows
+from app.services.revisions import get_revision
 from app.tables import Dataset, Revision
 
 CDNOW = Path(__file__).parents[3] / "shared" / "data" / "cdnow_events" / "snapshots_reference.parquet"
@@ -37,7 +38,7 @@ async def describe(client: httpx.AsyncClient, **more: Any) -> None:
 async def newest(services: Services) -> tuple[Dataset, Revision]:
     async with services.sessions() as session:
         dataset = await services.datasets.resolve(session, None)
-        return dataset, await services.datasets.get_revision(session, dataset, None)
+        return dataset, await get_revision(session, dataset)
 
 
 async def training_rows(services: Services, now: datetime | None = None) -> TrainingRows:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from app.errors import InvalidRequest, NotFound, NothingChecked, NothingInProduction, NothingScored
 from app.ml.frame import Frame
 from app.schemas.monitoring import MonitorIn, OutcomesIn
+from app.services.revisions import get_revision
 from app.services.scores import ScoreFilter
 from app.tables import Dataset, Evaluation, MonitoringLog
 from tests.services.scoring_world import JANUARY, Desk, draw_frame, fit_model, open_desk, open_world
@@ -50,7 +51,7 @@ async def judge(desk: Desk, dataset: Dataset, version: int, auc: float) -> None:
     """A verdict of the gate that found this AUC."""
     job = await desk.world.add_job(dataset, "evaluate")
     async with desk.world.sessions.begin() as session:
-        revision = await desk.datasets.get_revision(session, dataset, None)
+        revision = await get_revision(session, dataset)
         session.add(
             Evaluation(
                 job_id=job.id,

@@ -18,6 +18,7 @@ from app.ml.frame import Frame
 from app.ml.scorer import Scorer
 from app.schemas.scoring import BatchIn
 from app.services.jobs import JobLost
+from app.services.revisions import get_revision
 from app.services.run_tables import run_table
 from app.tables import Dataset, Prediction, ScoringRun
 from tests.services.scoring_world import JANUARY, Desk, draw_frame, fit_model, open_desk, open_world
@@ -98,7 +99,7 @@ async def test_a_capacity_policy_deals_its_tiers_over_the_whole_run(desk: Desk) 
 async def test_only_the_champions_run_is_current(desk: Desk) -> None:
     dataset, champion = await seed(desk, draw_frame(300, seed=3))
     async with desk.world.sessions() as session:
-        revision = await desk.datasets.get_revision(session, dataset, None)
+        revision = await get_revision(session, dataset)
     challenger = await desk.world.add_version(dataset, revision)
     await desk.world.promote(dataset, challenger, "Staging")
     assert (await desk.score({"version": "challenger"}))["current"] is False
