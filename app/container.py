@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from app.db import Engine, make_engine, make_sessions, migrate
 from app.registry import Registry, artifact_root_uri
+from app.services.aliases import AliasMirror
 from app.services.bundles import Bundles
 from app.services.champions import Champions
 from app.services.comparison import Comparison
@@ -46,17 +47,12 @@ class Services:
     def _add_models(self, settings: Settings, database_url: str) -> None:
         """The services of a version's life."""
         self.registry = Registry(database_url, artifact_root_uri(settings.artifact_root, settings.home))
+        self.aliases = AliasMirror(self.sessions, registry=self.registry, jobs=self.jobs)
         self.bundles = Bundles(self.sessions, n_threads=settings.n_threads or os.cpu_count() or 1)
         self.champions = Champions(self.sessions, self.bundles, poll_seconds=settings.champion_poll_seconds)
         self.models = Models(self.sessions, datasets=self.datasets, jobs=self.jobs)
         self.comparison = Comparison(self.sessions, self.models)
-        self.promotion = Promotions(
-            self.sessions,
-            settings,
-            datasets=self.datasets,
-            jobs=self.jobs,
-            registry=self.registry,
-        )
+        self.promotion = Promotions(self.sessions, settings, datasets=self.datasets, jobs=self.jobs)
         self.training = Trainings(
             self.sessions,
             settings,
@@ -65,6 +61,7 @@ class Services:
             jobs=self.jobs,
             bundles=self.bundles,
             registry=self.registry,
+            aliases=self.aliases,
         )
         self.evaluation = Evaluations(
             self.sessions,
@@ -115,7 +112,7 @@ class Services:
             "evaluate": self.evaluation.run,
             "score": self.scoring.run,
             "monitor": self.monitoring.run,
-            "mirror_aliases": self.promotion.mirror,
+            "mirror_aliases": self.aliases.run,
         }
 
 

@@ -82,7 +82,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         url = await stack.enter_async_context(open_store(settings))
         app.state.services = await stack.enter_async_context(open_services(settings, url))
         stack.enter_context(told_of_stop(app.state.services.jobs.closing.set))
-        await app.state.services.promotion.heal_aliases()
+        await app.state.services.aliases.heal()
         await stack.enter_async_context(app.state.services.champions.polling())
         if settings.run_worker:
             await stack.enter_async_context(running_worker(settings, url))

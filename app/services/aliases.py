@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.registry import ModelCopy, Registry
-from app.services.jobs import JobContext
+from app.services.jobs import JobContext, Jobs
 from app.services.ledger import find_challenger, find_champion
 from app.tables import Job, Promotion, TrainedModel, Training, Version
 
@@ -26,11 +27,12 @@ class Stages:
 class AliasMirror:
     """Copies what the ledger says to MLflow; running it twice is harmless."""
 
-    def __init__(self, sessions: Sessions, registry: Registry) -> None:
+    def __init__(self, sessions: Sessions, *, registry: Registry, jobs: Jobs) -> None:
         self._sessions = sessions
         self._registry = registry
+        self._jobs = jobs
 
-    async def copy(self, context: JobContext) -> dict[str, int | None]:
+    async def run(self, context: JobContext) -> dict[str, Any]:
         """Copy until the ledger has not moved on meanwhile, so that of two copies at once the last tells the truth."""
         await context.step("mirror", 0.1)
         if context.dataset_id is None:
@@ -56,12 +58,19 @@ class AliasMirror:
             await session.execute(update(Version).where(Version.version == copy.version).values(mlflow_version=number))
         return number
 
-    async def find_unequal(self, session: AsyncSession) -> list[int]:
-        """Datasets whose stages MLflow's tables tell otherwise, and for which no copy is waiting."""
-        waiting = select(Job.dataset_id).where(Job.kind == MIRROR, Job.status.in_(["queued", "running"]))
-        query = select(Promotion.dataset_id).where(Promotion.dataset_id.not_in(waiting)).distinct()
-        told = await _told_aliases(session)
-        return [each for each in (await session.execute(query)).scalars() if not await _is_told(session, each, told)]
+    async def heal(self) -> None:
+        """Queue a copy for each dataset whose stages MLflow's tables tell otherwise."""
+        async with self._sessions.begin() as session:
+            for dataset_id in await _find_unequal(session):
+                await self._jobs.add(session, MIRROR, {}, dataset_id=dataset_id, actor="holdfast")
+
+
+async def _find_unequal(session: AsyncSession) -> list[int]:
+    """Of the datasets for which no copy is waiting."""
+    waiting = select(Job.dataset_id).where(Job.kind == MIRROR, Job.status.in_(["queued", "running"]))
+    query = select(Promotion.dataset_id).where(Promotion.dataset_id.not_in(waiting)).distinct()
+    told = await _told_aliases(session)
+    return [each for each in (await session.execute(query)).scalars() if not await _is_told(session, each, told)]
 
 
 async def _read_stages(session: AsyncSession, dataset_id: int) -> Stages:

@@ -1,19 +1,16 @@
 """Promotions: which version is in which stage, by the gate's verdict, under a lock, on a ledger that only grows."""
 
-from typing import Any
-
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.errors import Conflict, GateNotPassed, NotEvaluated, NotFound, StaleEvaluation, StaleHead
-from app.registry import Registry
 from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.config import EvaluationConfig
 from app.schemas.promotions import HeadOut, PromoteIn, PromotionOut, RollbackIn, Stage
-from app.services.aliases import MIRROR, AliasMirror
+from app.services.aliases import MIRROR
 from app.services.datasets import Datasets
-from app.services.jobs import JobContext, Jobs
+from app.services.jobs import Jobs
 from app.services.ledger import (
     find_head,
     find_last_promoted,
@@ -28,19 +25,10 @@ from app.tables import Dataset, Evaluation, Promotion, TrainedModel, Version
 class Promotions:
     """Owns the ledger."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        settings: Settings,
-        *,
-        datasets: Datasets,
-        jobs: Jobs,
-        registry: Registry,
-    ) -> None:
+    def __init__(self, sessions: Sessions, settings: Settings, *, datasets: Datasets, jobs: Jobs) -> None:
         self._sessions = sessions
         self._datasets = datasets
         self._jobs = jobs
-        self._mirror = AliasMirror(sessions, registry)
         self._settings = settings
 
     async def promote(self, number: int, body: PromoteIn, *, if_match: str | None, actor: str) -> PromotionOut:
@@ -134,18 +122,6 @@ class Promotions:
                 query = query.where(Promotion.dataset_id == (await self._datasets.resolve(session, dataset)).id)
             rows = (await session.execute(query)).all()
         return page_of([_out(*row) for row in rows], limit, lambda last: last.id)
-
-    async def mirror(self, context: JobContext) -> dict[str, Any]:
-        """The job that copies versions and stages of a dataset to MLflow."""
-        return await self._mirror.copy(context)
-
-    async def heal_aliases(self) -> int:
-        """Enqueue a copy for each dataset whose stages MLflow tells otherwise; the number of them."""
-        async with self._sessions.begin() as session:
-            unequal = await self._mirror.find_unequal(session)
-            for dataset_id in unequal:
-                await self._jobs.add(session, MIRROR, {}, dataset_id=dataset_id, actor="holdfast")
-        return len(unequal)
 
 
 async def _get_version(session: AsyncSession, number: int) -> tuple[Version, Dataset]:

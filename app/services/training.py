@@ -68,6 +68,7 @@ class Trainings:
         jobs: Jobs,
         bundles: Bundles,
         registry: Registry,
+        aliases: AliasMirror,
     ) -> None:
         self._sessions = sessions
         self._settings = settings
@@ -76,7 +77,7 @@ class Trainings:
         self._jobs = jobs
         self._bundles = bundles
         self._registry = registry
-        self._mirror = AliasMirror(sessions, registry)
+        self._aliases = aliases
 
     async def submit(self, body: TrainIn, *, actor: str) -> JobOut:
         """Queue a training whose parameters are known to be usable; the effective configs are settled now."""
@@ -198,7 +199,7 @@ class Trainings:
         async with self._sessions() as session:
             rows = (await session.execute(query.where(TrainedModel.role == "primary"))).all()
         for row in rows:
-            await self._mirror.copy_version(context, model_copy(*row))
+            await self._aliases.copy_version(context, model_copy(*row))
 
 
 def _fit(work: _Work, n_threads: int) -> TrainingResult:
