@@ -22,8 +22,8 @@ class Comparison:
     async def compare(self, a_name: str, b_name: str, dataset_name: str | None) -> CompareOut:
         """The two versions; the score shift is null until both have scored the same rows."""
         async with self._sessions() as session:
-            a = await self._models.find_row(session, a_name, dataset_name)
-            b = await self._models.find_row(session, b_name, dataset_name)
+            a = await self._models.get_row(session, a_name, dataset_name)
+            b = await self._models.get_row(session, b_name, dataset_name)
             _require_same_dataset(a, b)
             standing = await read_standing(session, [a, b])
             shift = await score_shift(session, a.version.version, b.version.version)

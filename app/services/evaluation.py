@@ -47,8 +47,7 @@ class Evaluations:
     async def submit(self, number: int, body: EvaluateIn, *, actor: str) -> JobOut:
         """Queue an evaluation; the bar is settled now, what is in Production when the job reads it."""
         async with self._sessions() as session:
-            version = await self._models.resolve(session, str(number), None)
-            dataset = await session.get_one(Dataset, version.dataset_id)
+            dataset, version = await self._models.resolve(session, str(number), dataset=None)
             revision = await _choose_revision(session, version, dataset, body.revision)
         config = in_force(EvaluationConfig, dataset, self._settings, body.evaluation)
         params = {"version": number, "evaluation": config.model_dump(mode="json"), "revision_id": revision.id}
@@ -110,7 +109,7 @@ class Evaluations:
     ) -> Page[EvaluationOut]:
         """The verdicts on a version, newest first, advisory ones too."""
         async with self._sessions() as session:
-            version = await self._models.find(session, name, dataset_name)
+            _, version = await self._models.resolve(session, name, dataset=dataset_name)
             query = select_evaluations().where(Evaluation.version == version.version).order_by(Evaluation.id.desc())
             if position := decode_cursor(cursor, int):
                 query = query.where(Evaluation.id < position[0])
@@ -120,12 +119,13 @@ class Evaluations:
     async def latest(self, name: str, dataset_name: str | None) -> EvaluationOut:
         """The newest verdict that counts."""
         async with self._sessions() as session:
-            version = (await self._models.find(session, name, dataset_name)).version
-            query = select_evaluations().where(Evaluation.version == version, Evaluation.advisory.is_(False))
+            _, version = await self._models.resolve(session, name, dataset=dataset_name)
+            query = select_evaluations().where(Evaluation.version == version.version, Evaluation.advisory.is_(False))
             found = await read_evaluations(session, query.order_by(Evaluation.id.desc()).limit(1))
         if not found:
-            hint = f"POST /models/{version}/evaluate (`holdfast evaluate --version {version}`)."
-            raise NotFound(f"Version {version} has no verdict of the gate that counts.", hint=hint)
+            number = version.version
+            hint = f"POST /models/{number}/evaluate (`holdfast evaluate --version {number}`)."
+            raise NotFound(f"Version {number} has no verdict of the gate that counts.", hint=hint)
         return found[0]
 
 

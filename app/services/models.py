@@ -26,24 +26,24 @@ class Models:
         self._datasets = datasets
         self._jobs = jobs
 
-    async def resolve(self, session: AsyncSession, name: str, dataset: Dataset | None) -> Version:
-        """The version of this number, or the dataset's champion, challenger or latest one."""
-        if name.isdecimal():
-            return await _get_number(session, int(name), dataset)
-        dataset = dataset or await self._datasets.resolve(session, None)
-        newest = select(Version).where(Version.dataset_id == dataset.id).order_by(Version.version.desc()).limit(1)
-        latest = (await session.execute(newest)).scalar_one_or_none()
-        if latest is None:
-            raise NothingRegistered(f"The dataset {dataset.name} has no version yet.")
-        if name == "latest":
-            return latest
-        if name not in {"champion", "challenger"}:
-            raise NotFound(f"No version is called {name!r}: give its number, or champion, challenger or latest.")
-        find = find_champion if name == "champion" else find_challenger
-        entry = await find(session, dataset.id)
-        if entry is None:
-            raise _no_entry(name, dataset, latest)
-        return await session.get_one(Version, entry.to_version)
+    async def resolve(self, session: AsyncSession, version: str, *, dataset: str | None) -> tuple[Dataset, Version]:
+        """The version that a request means, and its dataset.
+
+        A number alone says its dataset; champion, challenger and latest are those of a dataset, which must be named
+        or be the only one.
+
+        Raises
+        ------
+        HoldfastError
+            where there is no such dataset or version, nothing is registered, or nothing is in that stage.
+
+        """
+        if version.isdecimal():
+            named = await self._datasets.resolve(session, dataset) if dataset else None
+            found = await _get_number(session, int(version), named)
+            return await session.get_one(Dataset, found.dataset_id), found
+        named = await self._datasets.resolve(session, dataset)
+        return named, await _get_named(session, version, named)
 
     async def register(self, body: RegisterIn, *, actor: str) -> RegisteredOut:
         """Make a trained model a version, and queue the job that tells MLflow; asked again, it is the same version."""
@@ -61,18 +61,13 @@ class Models:
     async def get(self, name: str, dataset_name: str | None) -> VersionDetailOut:
         """Everything about one version."""
         async with self._sessions() as session:
-            row = await self.find_row(session, name, dataset_name)
+            row = await self.get_row(session, name, dataset_name)
             standing = await read_standing(session, [row])
         return version_detail(row, standing)
 
-    async def find(self, session: AsyncSession, name: str, dataset_name: str | None) -> Version:
-        """The same where the dataset, if any, is known by its name."""
-        dataset = await self._datasets.resolve(session, dataset_name) if dataset_name else None
-        return await self.resolve(session, name, dataset)
-
-    async def find_row(self, session: AsyncSession, name: str, dataset_name: str | None) -> VersionRow:
+    async def get_row(self, session: AsyncSession, name: str, dataset_name: str | None) -> VersionRow:
         """A version with what it was made of, by number or stage."""
-        version = await self.find(session, name, dataset_name)
+        _, version = await self.resolve(session, name, dataset=dataset_name)
         rows = await _rows(session, select_versions().where(Version.version == version.version))
         return rows[0]
 
@@ -96,6 +91,23 @@ class Models:
 
 async def _rows(session: AsyncSession, query: Query) -> Sequence[VersionRow]:
     return [VersionRow(*row) for row in (await session.execute(query))]
+
+
+async def _get_named(session: AsyncSession, name: str, dataset: Dataset) -> Version:
+    """The dataset's champion, challenger or latest version."""
+    newest = select(Version).where(Version.dataset_id == dataset.id).order_by(Version.version.desc()).limit(1)
+    latest = (await session.execute(newest)).scalar_one_or_none()
+    if latest is None:
+        raise NothingRegistered(f"The dataset {dataset.name} has no version yet.")
+    if name == "latest":
+        return latest
+    if name not in {"champion", "challenger"}:
+        raise NotFound(f"No version is called {name!r}: give its number, or champion, challenger or latest.")
+    find = find_champion if name == "champion" else find_challenger
+    entry = await find(session, dataset.id)
+    if entry is None:
+        raise _no_entry(name, dataset, latest)
+    return await session.get_one(Version, entry.to_version)
 
 
 async def _get_number(session: AsyncSession, number: int, dataset: Dataset | None) -> Version:

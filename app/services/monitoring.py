@@ -66,11 +66,11 @@ class Monitoring:
         return await self._jobs.submit("monitor", params, dataset_id=dataset.id, actor=actor)
 
     async def _choose_run(self, session: AsyncSession, body: MonitorIn) -> ScoringRun:
-        dataset = None if body.run and not body.dataset else await self._datasets.resolve(session, body.dataset)
         if body.run is not None:
-            return await get_published(session, body.run, dataset=dataset)
-        champion = await self._models.resolve(session, "champion", dataset)
-        run = await find_newest_run(session, champion.dataset_id, champion.version)
+            named = await self._datasets.resolve(session, body.dataset) if body.dataset else None
+            return await get_published(session, body.run, dataset=named)
+        dataset, champion = await self._models.resolve(session, "champion", dataset=body.dataset)
+        run = await find_newest_run(session, dataset.id, champion.version)
         if run is None:
             raise NothingScored(f"Version {champion.version}, the champion, has scored nobody yet.")
         return run

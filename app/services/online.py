@@ -22,7 +22,6 @@ from app.schemas.config import ScoringConfig
 from app.schemas.scoring import AccountScoreOut, FeatureOut, ScoreIn, ScoreSchemaOut, ScoresOut, TierLimits
 from app.services.bundles import Bundles
 from app.services.champions import Champions
-from app.services.choice import choose_version
 from app.services.datasets import Datasets
 from app.services.frames import Frames
 from app.services.ledger import find_champion
@@ -120,9 +119,7 @@ class Online:
             dataset = await self._datasets.resolve(session, dataset_name)
             champion = await self._champions.serving(dataset.id)
             return dataset, champion.version, champion.provisional, champion.scorer
-        dataset, version = await choose_version(
-            session, self._datasets, self._models, dataset=dataset_name, version=version_name
-        )
+        dataset, version = await self._models.resolve(session, version_name, dataset=dataset_name)
         head = await find_champion(session, dataset.id)
         provisional = head is not None and head.to_version == version.version and head.provisional
         return dataset, version.version, provisional, await self._bundles.load(version.version)

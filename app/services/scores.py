@@ -12,12 +12,11 @@ from app.errors import NotFound, NothingScored
 from app.schemas.common import Page, decode_cursor, encode_cursor, page_of
 from app.schemas.config import ScoringConfig
 from app.schemas.scoring import AccountScoresOut, Reason, RunOut, ScoreOut, TierName
-from app.services.choice import choose_version
 from app.services.datasets import Datasets
 from app.services.models import Models
 from app.services.runs import find_current_run, find_newest_run, get_published
 from app.services.score_csv import stream_scores
-from app.tables import Dataset, Prediction, Revision, ScoringRun
+from app.tables import Dataset, Prediction, Revision, ScoringRun, Version
 
 MAX_RUNS_SEARCHED = 200  # of one dataset, newest first, when an account's history is put together
 
@@ -68,7 +67,7 @@ class Scores:
         """Accounts of one run, the riskiest first: a page, or all of them as CSV. Later pages stay with their run."""
         position = decode_cursor(cursor, int, float, int)
         async with self._sessions() as session:
-            run = await self._find_run(session, wanted, run_id=position[0] if position else wanted.run)
+            run = await self._choose_run(session, wanted, run_id=position[0] if position else wanted.run)
             if not as_csv:
                 return await _read_page(session, run, wanted, limit=limit, position=position)
         return stream_scores(self._sessions, run, tier=wanted.tier, min_probability=wanted.min_probability)
@@ -96,20 +95,24 @@ class Scores:
             account_id=account_id, dataset=found.name, newest=history[0], current=in_force, history=history
         )
 
-    async def _find_run(self, session: AsyncSession, wanted: ScoreFilter, *, run_id: int | None) -> ScoringRun:
+    async def _choose_run(self, session: AsyncSession, wanted: ScoreFilter, *, run_id: int | None) -> ScoringRun:
         """The run named, the newest one of the version named, or the current one; published ones only."""
         if run_id is not None:
-            dataset = await self._datasets.resolve(session, wanted.dataset) if wanted.dataset else None
-            version = await self._models.resolve(session, wanted.version, dataset) if wanted.version else None
+            dataset, version = await self._restrict(session, wanted)
             return await get_published(session, run_id, dataset=dataset, version=version)
         if wanted.version is None:
             dataset = await self._datasets.resolve(session, wanted.dataset)
             return _require(await find_current_run(session, dataset.id), f"{dataset.name} has no current scores.")
-        dataset, version = await choose_version(
-            session, self._datasets, self._models, dataset=wanted.dataset, version=wanted.version
-        )
+        dataset, version = await self._models.resolve(session, wanted.version, dataset=wanted.dataset)
         newest = await find_newest_run(session, dataset.id, version.version)
         return _require(newest, f"Version {version.version} has not scored {dataset.name}.")
+
+    async def _restrict(self, session: AsyncSession, wanted: ScoreFilter) -> tuple[Dataset | None, Version | None]:
+        """Whose run alone will do, as far as the request says."""
+        dataset = await self._datasets.resolve(session, wanted.dataset) if wanted.dataset else None
+        if wanted.version is None:
+            return dataset, None
+        return dataset, (await self._models.resolve(session, wanted.version, dataset=wanted.dataset))[1]
 
 
 def _require(run: ScoringRun | None, otherwise: str) -> ScoringRun:

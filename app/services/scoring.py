@@ -19,7 +19,6 @@ from app.schemas.config import ScoringConfig
 from app.schemas.jobs import JobOut
 from app.schemas.scoring import BatchIn
 from app.services.bundles import Bundles
-from app.services.choice import choose_version
 from app.services.datasets import Datasets
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
@@ -90,9 +89,7 @@ class Scoring:
     async def submit(self, body: BatchIn, *, actor: str) -> JobOut:
         """Queue the scoring; the version is settled now, so that a promotion in between can't change what was asked."""
         async with self._sessions.begin() as session:
-            dataset, version = await choose_version(
-                session, self._datasets, self._models, dataset=body.dataset, version=body.version
-            )
+            dataset, version = await self._models.resolve(session, body.version, dataset=body.dataset)
         config = in_force(ScoringConfig, dataset, self._settings, body.scoring)
         params = {"version": version.version, "scoring": config.model_dump(mode="json")}
         return await self._jobs.submit("score", params, dataset_id=dataset.id, actor=actor)
