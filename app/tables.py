@@ -120,7 +120,6 @@ class Part(Table):
     n_rows: Mapped[int]
     data_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = _now()
-    dropped_at: Mapped[datetime | None]
 
 
 class RevisionPart(Table):
@@ -315,7 +314,6 @@ class ScoringRun(Table):
     id: Mapped[int] = _identity()
     kind: Mapped[str] = mapped_column(String(10))
     job_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"), unique=True)
-    attempt: Mapped[int | None] = mapped_column(Integer)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     version: Mapped[int] = mapped_column(ForeignKey("versions.version"))
     revision_id: Mapped[int] = mapped_column(ForeignKey("revisions.id"))

@@ -139,7 +139,6 @@ class Scoring:
             run = ScoringRun(
                 kind="batch",
                 job_id=context.id,
-                attempt=context.attempt,
                 dataset_id=dataset.id,
                 version=context.params["version"],
                 revision_id=revision.id,

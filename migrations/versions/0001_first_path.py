@@ -136,7 +136,6 @@ def upgrade() -> None:
         sa.Column("n_rows", sa.BigInteger(), nullable=False),
         sa.Column("data_hash", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("dropped_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["dataset_id"], ["datasets.id"], name=op.f("fk_parts_dataset_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_parts")),
     )
@@ -268,7 +267,6 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("job_id", sa.BigInteger(), nullable=True),
-        sa.Column("attempt", sa.Integer(), nullable=True),
         sa.Column("dataset_id", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("revision_id", sa.BigInteger(), nullable=False),
