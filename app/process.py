@@ -53,7 +53,6 @@ class ChildProcess:
     def __init__(self, order: Order) -> None:
         self.step: str | None = None
         self.progress = 0.0
-        self._order = order
         self._pipe, self._child_end = _context.Pipe(duplex=True)
         self._process = _context.Process(target=work, args=(self._child_end, order), name=f"job-{order.job.id}")
         self._answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()

@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
 
 Floats = npt.NDArray[np.float64]
 Columns = dict[str, npt.NDArray[np.generic]]
@@ -242,8 +241,3 @@ def write_csv(table: pa.Table, path: Path) -> None:
     ]
     plain = pa.table(texts, names=table.column_names)
     pyarrow.csv.write_csv(plain, path, pyarrow.csv.WriteOptions(quoting_style="needed"))
-
-
-def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table as Parquet."""
-    pyarrow.parquet.write_table(table, path, compression="zstd")

@@ -1,9 +1,8 @@
 """Drift: how far the scored accounts have moved from the reference profile, feature by feature and in the score."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
@@ -84,10 +83,6 @@ class DriftReport:
     def n_critical(self) -> int:
         """Features in state critical."""
         return sum(f.state is DriftState.CRITICAL for f in self.features)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**asdict(self), "n_drifted": self.n_drifted, "n_critical": self.n_critical}
 
 
 def check_drift(profile: Profile, counts: Counts, config: MonitoringConfig) -> DriftReport:

@@ -1,7 +1,6 @@
 """Realised performance: whether what the model said has come true."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from app.ml.drift import HealthStatus, worst
 from app.schemas.config import MonitoringConfig
@@ -45,10 +44,6 @@ class Performance:
     health_status: HealthStatus
     degradation: float | None
     recommended_actions: list[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def judge_realised(realised: Realised, config: MonitoringConfig) -> Performance:

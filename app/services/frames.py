@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,6 @@ class TrainingRows:
     features : the columns to learn from; columns that are constant or name accounts are in the frame, not here
     profile_rows : boolean ndarray of shape (n,): development rows that look like those that are scored
     as_of : the instant; None in undated data
-    information_end : nothing observed after it was used
-    n_immature : rows of the revision whose horizon is not over
-    n_unlabelled : rows of the instant without a label
     warnings : sentences
     split : how the rows were split, as plain data
     """
@@ -52,9 +49,6 @@ class TrainingRows:
     features: tuple[Feature, ...]
     profile_rows: npt.NDArray[np.bool_]
     as_of: datetime | None
-    information_end: datetime | None
-    n_immature: int
-    n_unlabelled: int
     warnings: list[str]
     split: dict[str, Any]
 
@@ -181,16 +175,12 @@ def _nothing_to_train_on(dataset: Dataset, revision: Revision, n_immature: int) 
 def _training_rows(dataset: Dataset, revision: Revision, frame: Frame, sides: Sides, chosen: _Chosen) -> TrainingRows:
     churned = np.zeros(len(frame)) if frame.churned is None else frame.churned
     development = sides != "test"
-    days = timedelta(days=(dataset.horizon_days or 0) + dataset.lead_days + dataset.grace_days)
     return TrainingRows(
         frame=frame,
         sides=sides,
         features=tuple(each.feature for each in stored_columns(revision) if each.excluded is None),
         profile_rows=development & (churned == 0) if chosen.as_of is None else development,
         as_of=chosen.as_of,
-        information_end=None if chosen.as_of is None else chosen.as_of + days,
-        n_immature=chosen.n_immature,
-        n_unlabelled=chosen.n_rows - chosen.n_labelled,
         warnings=[*chosen.warnings, *_warnings(dataset, chosen)],
         split=_describe_split(dataset, chosen, sides, churned),
     )
