@@ -1,11 +1,16 @@
 """Realised performance: whether what the model said has come true."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.ml.drift import HealthStatus, worst
+from app.ml.frame import Floats
 from app.schemas.config import MonitoringConfig
 from app.stats.arrays import Interval
+from app.stats.calibration import calibration_line
 from app.stats.proportions import wilson
+from app.stats.ranking import auc_estimate
 
 MIN_CHURNERS = 20  # under it a comparison says nothing: STATISTICS.md section 4
 
@@ -20,6 +25,7 @@ class Realised:
     auc_interval : its 95 % interval; None with it
     auc_at_gate : the AUC its evaluation found; None where there was none
     mean_predicted, churn_rate : of the matured accounts, 0..1; None without any
+    calibration_slope : of the recalibration line, 1 is right; None where there is no such line
     n, n_churners : matured accounts, and those of them that churned
     n_immature : accounts whose outcome can't be known yet
     """
@@ -29,6 +35,7 @@ class Realised:
     auc_at_gate: float | None
     mean_predicted: float | None
     churn_rate: float | None
+    calibration_slope: float | None
     n: int
     n_churners: int
     n_immature: int
@@ -44,6 +51,47 @@ class Performance:
     health_status: HealthStatus
     degradation: float | None
     recommended_actions: list[str]
+
+
+def realise(y: Floats, p: Floats, *, n_immature: int, auc_at_gate: float | None) -> Realised:
+    """The figures of one run; those that one class alone can't tell are None.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed: the matured accounts whose outcome is known; may be empty.
+    p : ndarray of shape (n,)
+        The probabilities they were given, 0..1.
+    n_immature, auc_at_gate
+        As in `Realised`.
+    """
+    n, n_churners = y.size, int(y.sum())
+    auc = auc_estimate(y, p) if 0 < n_churners < n else None
+    slope = calibration_line(y, p).slope if auc else math.nan
+    return Realised(
+        auc=auc.value if auc else None,
+        auc_interval=auc.interval() if auc and math.isfinite(auc.se) else None,
+        auc_at_gate=auc_at_gate,
+        mean_predicted=float(p.mean()) if n else None,
+        churn_rate=n_churners / n if n else None,
+        calibration_slope=slope if math.isfinite(slope) else None,
+        n=n,
+        n_churners=n_churners,
+        n_immature=n_immature,
+    )
+
+
+def judge_newest(runs: Sequence[Realised], config: MonitoringConfig) -> tuple[Performance, int | None]:
+    """The verdict on the newest run that can be judged, else that has any outcome, else on the newest of all.
+
+    One run alone: judging each, one in twenty would be called bad for nothing. `runs` has one or more, the newest
+    first; the second answer is the position of the run judged, None where no run has an outcome.
+    """
+    verdicts = [judge_realised(each, config) for each in runs]
+    judged = [at for at, each in enumerate(verdicts) if each.health_status is not HealthStatus.INSUFFICIENT]
+    some = [at for at, each in enumerate(runs) if each.n]
+    chosen = [*judged, *some, 0][0]
+    return verdicts[chosen], chosen if runs[chosen].n else None
 
 
 def judge_realised(realised: Realised, config: MonitoringConfig) -> Performance:

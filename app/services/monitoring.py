@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions
 from app.errors import NothingChecked, NothingScored
 from app.ml.drift import check_drift
+from app.ml.performance import judge_newest, realise
 from app.ml.profile import Counts
 from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.config import MonitoringConfig
@@ -20,14 +21,7 @@ from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
 from app.services.monitor_report import Findings, make_report, read_tier_shifts, save_report
 from app.services.policy import in_force
-from app.services.realised import (
-    RealisedRun,
-    judge_newest,
-    read_auc_at_gate,
-    read_labels_query,
-    read_realised,
-    realise_run,
-)
+from app.services.realised import RealisedRun, read_auc_at_gate, read_labels_query, read_realised
 from app.services.revisions import get_revision
 from app.services.runs import find_newest_run, get_published, list_runs_up_to
 from app.settings import Settings
@@ -86,7 +80,8 @@ class Monitoring:
         drift = check_drift(scorer.bundle.profile, Counts.from_json(run.feature_counts or {}), config)
         await context.step("outcomes", 0.4)
         found = await self._look_back(dataset, run)
-        performance, judged = judge_newest([(each.run, each.realised) for each in found], config)
+        performance, at = judge_newest([each.realised for each in found], config)
+        judged = None if at is None else found[at].run.id
         await context.step("report", 0.9)
         async with self._sessions.begin() as session:
             await context.guard(session)
@@ -109,7 +104,10 @@ class Monitoring:
                 scored = await session.get_one(Revision, run.revision_id)
                 known = await read_labels_query(session, dataset, scored)
                 rows = await read_realised(session, dataset, run, labels=labels, known=known, now=now)
-                found.append(await asyncio.to_thread(realise_run, run, rows, auc_at_gate))
+                figures = await asyncio.to_thread(
+                    realise, rows.y, rows.p, n_immature=rows.n_immature, auc_at_gate=auc_at_gate
+                )
+                found.append(RealisedRun(run, rows, figures))
         return found
 
     async def newest(self, dataset: str | None) -> MonitorOut:

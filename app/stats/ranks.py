@@ -1,4 +1,4 @@
-"""Whether repeated fits rank their features alike."""
+"""Whether two measures rank alike, and whether repeated fits do so with their features."""
 
 from dataclasses import dataclass
 
@@ -61,6 +61,33 @@ def rank_agreement(importances: Floats, n_top: int = 10) -> RankAgreement:
     without_each = (total - (correlation.sum(axis=1) - 1)) / max((k - 1) * (k - 2) / 2, 1)
     se = float(np.sqrt((k - 1) / k * np.sum((without_each - without_each.mean()) ** 2))) if k > 2 else float("nan")
     return RankAgreement(value, se, k, tuple(int(f) for f in features))
+
+
+def spearman(a: Floats, b: Floats) -> float:
+    """Spearman's correlation of two measures of the same things.
+
+    Parameters
+    ----------
+    a, b : ndarray of shape (n,)
+        n of 1 or more, no NaN; equal values share their mean rank.
+
+    Returns
+    -------
+    float
+        -1..1; NaN where either is constant.
+
+    References
+    ----------
+    Spearman (1904), American Journal of Psychology 15, 72-101.
+
+    Examples
+    --------
+    >>> round(spearman(np.array([1.0, 2.0, 3.0]), np.array([10.0, 30.0, 20.0])), 6)
+    0.5
+    """
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(scipy.stats.rankdata(a), scipy.stats.rankdata(b))[0, 1])
 
 
 def _union_of_top(importances: Floats, n_top: int) -> Ints:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr, t
 
-from app.stats.ranks import rank_agreement
+from app.stats.ranks import rank_agreement, spearman
 
 
 def test_agreement_is_the_mean_of_scipys_spearman_over_pairs() -> None:
@@ -44,3 +44,12 @@ def test_two_folds_have_no_interval() -> None:
 def test_one_fold_or_one_feature_is_refused() -> None:
     with pytest.raises(ValueError, match="not 1 and 3"):
         rank_agreement(np.ones((1, 3)))
+
+
+def test_two_measures_correlate_as_scipy_says_with_ties() -> None:
+    a, b = np.round(np.random.default_rng(3).random((2, 50)), 1)
+    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+
+
+def test_a_constant_ranks_nothing() -> None:
+    assert np.isnan(spearman(np.ones(3), np.arange(3.0)))
