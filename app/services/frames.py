@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions, copy_out
 from app.errors import NoTrainingRows
+from app.ml.cells import ColumnKind
 from app.ml.frame import Feature, Floats, Frame
-from app.ml.inference import ColumnKind
 from app.ml.split import SIDE_NAMES, Sides
 from app.services.part_tables import StoredColumn, part_ids, select_account_after, select_rows, stored_columns
 from app.services.sides import deal_and_store

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import copy_in
 from app.errors import UnreadableFile
-from app.ml.inference import account_ids
+from app.ml.cells import account_ids
 from app.services.part_tables import create_part, index_part, part_table
 from app.services.upload_plan import LabelTally, UploadPlan, part_rows, read_instants
 from app.tables import Part

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.ml.cells import ColumnKind
 from app.ml.frame import Feature, FeatureKind
-from app.ml.inference import ColumnKind
 from app.tables import Dataset, Part, Revision, RevisionPart
 
 SQL_TYPES = {

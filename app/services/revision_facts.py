@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.ml.inference import ColumnKind
+from app.ml.cells import ColumnKind
 from app.services.part_tables import KEY_COLUMNS, StoredColumn, select_rows
 from app.sql import read_query
 

@@ -7,7 +7,8 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NoRows, NotFound
-from app.ml.inference import ColumnKind, label_word
+from app.ml.cells import ColumnKind
+from app.ml.labels import label_word
 from app.services.part_tables import StoredColumn, part_ids, select_rows
 from app.services.revision_facts import Facts, describe_rows, hash_rows
 from app.tables import Dataset, Part, Revision, RevisionPart

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions, driver, quote_name
 from app.errors import FieldError, InvalidRequest
-from app.ml.inference import ColumnKind
+from app.ml.cells import ColumnKind
 from app.services.part_loading import load_part
 from app.services.part_tables import StoredColumn
 from app.services.revisions import lock_revisions, make_revision, newest_revision

@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from app.errors import UnreadableFile
-from app.ml.inference import ColumnKind, ColumnObserver, Unfit, account_ids, read_labels, to_kind
+from app.ml.cells import ColumnKind, Unfit, account_ids, to_kind
+from app.ml.inference import ColumnObserver
+from app.ml.labels import read_labels
 from app.services.part_tables import StoredColumn
 from app.services.upload_files import Chunk, RowFile
 from app.tables import Dataset
