@@ -1,0 +1,28 @@
+"""The whole schema: one class per table; timestamps are timestamptz in UTC, filled by the database's clock."""
+
+from app.tables.base import Table
+from app.tables.datasets import Dataset, Part, Revision, RevisionPart, Side
+from app.tables.jobs import Job, Worker
+from app.tables.models import Bundle, Evaluation, Promotion, TrainedModel, Training, Version
+from app.tables.scores import MonitoringLog, Outcome, Prediction, ScoringRun
+
+__all__ = [
+    "Bundle",
+    "Dataset",
+    "Evaluation",
+    "Job",
+    "MonitoringLog",
+    "Outcome",
+    "Part",
+    "Prediction",
+    "Promotion",
+    "Revision",
+    "RevisionPart",
+    "ScoringRun",
+    "Side",
+    "Table",
+    "TrainedModel",
+    "Training",
+    "Version",
+    "Worker",
+]
