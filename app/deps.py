@@ -1,12 +1,12 @@
-"""All FastAPI injection: services, caller, paging, version names."""
+"""All FastAPI injection: services, caller, paging, version names; and what endpoints say of their answers."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 
 from app.container import Services
-from app.schemas.common import VERSION_NUMBER, VERSION_PATTERN, Name, Text
+from app.schemas.common import VERSION_NUMBER, VERSION_PATTERN, Name, Problem, Text
 from app.schemas.jobs import JobOut
 
 
@@ -64,6 +64,11 @@ JobId = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,17}$", description="A job's 
 RunId = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,17}$", description="A scoring run's id.", examples=["1"])]
 DatasetName = Annotated[Name, Path(description="A dataset's name.")]
 DatasetQuery = Annotated[Name | None, Query(description="The dataset; may be left out while there is only one.")]
+
+
+def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The problems an endpoint may answer with, for the docs console."""
+    return {code: {"model": Problem} for code in codes}
 
 
 def accepted(response: Response, job: JobOut) -> JobOut:

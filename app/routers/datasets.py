@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 
-from app.deps import Caller, DatasetName, PagingDep, ServicesDep
-from app.schemas.common import Page, Problem
+from app.deps import Caller, DatasetName, PagingDep, ServicesDep, refusals
+from app.schemas.common import Page
 from app.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPatch, RevisionOut, RowsOut
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
@@ -26,26 +26,22 @@ FILE_BODY: dict[str, Any] = {
         },
     }
 }
-UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": Problem}, 422: {"model": Problem}}
-REFUSALS: dict[int | str, dict[str, Any]] = UNKNOWN | {
-    409: {"model": Problem},
-    413: {"model": Problem},
-    415: {"model": Problem},
-}
+UNKNOWN = refusals(404, 422)
+REFUSALS = UNKNOWN | refusals(409, 413, 415)
 
 
 @router.post(
     "",
     operation_id="create_dataset",
     status_code=201,
-    responses={409: {"model": Problem}, 422: {"model": Problem}},
+    responses=refusals(409, 422),
 )
 async def create_dataset(body: DatasetIn, caller: Caller, services: ServicesDep) -> DatasetOut:
     """Describe a source of rows: which columns name the account, the label and the instant."""
     return await services.datasets.create(body, actor=caller.name)
 
 
-@router.get("", operation_id="list_datasets", responses={422: {"model": Problem}})
+@router.get("", operation_id="list_datasets", responses=refusals(422))
 async def list_datasets(paging: PagingDep, services: ServicesDep) -> Page[DatasetOut]:
     """List datasets by name."""
     return await services.datasets.list_datasets(limit=paging.limit, cursor=paging.cursor)

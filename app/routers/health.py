@@ -3,8 +3,7 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.deps import ServicesDep
-from app.schemas.common import Problem
+from app.deps import ServicesDep, refusals
 from app.schemas.health import HealthOut, ReadyOut
 
 router = APIRouter(tags=["health"])
@@ -16,7 +15,7 @@ async def get_health() -> HealthOut:
     return HealthOut()
 
 
-@router.get("/readyz", operation_id="get_readiness", responses={503: {"model": Problem}})
+@router.get("/readyz", operation_id="get_readiness", responses=refusals(503))
 async def get_readiness(services: ServicesDep) -> ReadyOut:
     """Say whether the database answers and is migrated."""
     return await services.health.readiness()

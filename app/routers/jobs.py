@@ -1,22 +1,26 @@
 """Jobs: how long work stands, and how to stop it."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from app.deps import DatasetQuery, JobId, PagingDep, ServicesDep, accepted
-from app.schemas.common import Page, Problem
+from app.deps import DatasetQuery, JobId, PagingDep, ServicesDep, accepted, refusals
+from app.schemas.common import Page
 from app.schemas.jobs import JobOut, JobStatus
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 Kind = Annotated[str | None, Query(pattern=r"^[a-z_]{1,30}$", description="Jobs of one kind.", examples=["train"])]
 Status = Annotated[JobStatus | None, Query(description="Jobs in one state.")]
+EVENTS: dict[str, Any] = {
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "description": "Events `job`.",
+}
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the job's end.", examples=[30])]
 
 
-@router.get("", operation_id="list_jobs", responses={404: {"model": Problem}, 422: {"model": Problem}})
+@router.get("", operation_id="list_jobs", responses=refusals(404, 422))
 async def list_jobs(
     services: ServicesDep,
     paging: PagingDep,
@@ -30,7 +34,7 @@ async def list_jobs(
     )
 
 
-@router.get("/{job_id}", operation_id="get_job", responses={404: {"model": Problem}, 422: {"model": Problem}})
+@router.get("/{job_id}", operation_id="get_job", responses=refusals(404, 422))
 async def get_job(job_id: JobId, services: ServicesDep, wait: Wait = 0) -> JobOut:
     """Say how a job stands; with `wait`, as soon as it has ended or the time is up."""
     return await services.jobs.get(int(job_id), wait_seconds=wait)
@@ -40,7 +44,7 @@ async def get_job(job_id: JobId, services: ServicesDep, wait: Wait = 0) -> JobOu
     "/{job_id}/cancel",
     operation_id="cancel_job",
     status_code=202,
-    responses={404: {"model": Problem}, 409: {"model": Problem}, 422: {"model": Problem}},
+    responses=refusals(404, 409, 422),
 )
 async def cancel_job(job_id: JobId, response: Response, services: ServicesDep) -> JobOut:
     """Stop a job: a waiting one at once, a running one within about two seconds."""
@@ -51,11 +55,7 @@ async def cancel_job(job_id: JobId, response: Response, services: ServicesDep) -
     "/{job_id}/events",
     operation_id="watch_job",
     response_class=StreamingResponse,
-    responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events `job`."},
-        404: {"model": Problem},
-        422: {"model": Problem},
-    },
+    responses={200: EVENTS} | refusals(404, 422),
 )
 async def watch_job(job_id: JobId, services: ServicesDep) -> StreamingResponse:
     """Stream each change of a job as a server-sent event that holds the job; ends with the job."""

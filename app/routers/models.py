@@ -1,20 +1,18 @@
 """Versions: history, details, registering, judging, comparing."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response, status
 
-from app.deps import Caller, DatasetQuery, PagingDep, ServicesDep, Version, VersionName, accepted
+from app.deps import Caller, DatasetQuery, PagingDep, ServicesDep, Version, VersionName, accepted, refusals
 from app.routers.tabular import CSV_CONTENT, Format, answer
-from app.schemas.common import Page, Problem
+from app.schemas.common import Page
 from app.schemas.evaluation import EvaluateIn, EvaluationOut
 from app.schemas.jobs import JobOut
 from app.schemas.models import CompareOut, RegisteredOut, RegisterIn, VersionDetailOut, VersionOut
 
 router = APIRouter(prefix="/models", tags=["models"])
 
-NOT_FOUND: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (404, 422)}
-REFUSED: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (404, 409, 422)}
+NOT_FOUND = refusals(404, 422)
+REFUSED = refusals(404, 409, 422)
 BY_POLICY = EvaluateIn()
 CREATED = {True: status.HTTP_201_CREATED, False: status.HTTP_200_OK}
 

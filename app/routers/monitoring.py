@@ -1,17 +1,15 @@
 """Monitoring: run a check, read the verdict, report what accounts did."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 
-from app.deps import Caller, DatasetQuery, PagingDep, ServicesDep, accepted
+from app.deps import Caller, DatasetQuery, PagingDep, ServicesDep, accepted, refusals
 from app.routers.tabular import CSV_CONTENT, Format, answer
-from app.schemas.common import Page, Problem
+from app.schemas.common import Page
 from app.schemas.jobs import JobOut
 from app.schemas.monitoring import CheckOut, DriftOut, MonitorIn, MonitorOut, OutcomesIn, OutcomesOut
 
 router = APIRouter(prefix="/monitor", tags=["monitoring"])
-PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (404, 409, 422)}
+PROBLEMS = refusals(404, 409, 422)
 
 
 @router.post("", operation_id="run_check", status_code=202, responses=PROBLEMS)
@@ -27,7 +25,7 @@ async def get_verdict(services: ServicesDep, dataset: DatasetQuery = None) -> Mo
 
 
 @router.get(
-    "/checks", operation_id="list_checks", response_model=Page[CheckOut], responses={**PROBLEMS, 200: CSV_CONTENT}
+    "/checks", operation_id="list_checks", response_model=Page[CheckOut], responses=PROBLEMS | {200: CSV_CONTENT}
 )
 async def list_checks(
     services: ServicesDep, paging: PagingDep, dataset: DatasetQuery = None, form: Format = "json"

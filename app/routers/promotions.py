@@ -1,17 +1,17 @@
 """Stages: promote, roll back, and the ledger of both."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from app.deps import Caller, DatasetQuery, PagingDep, ServicesDep, Version
-from app.schemas.common import Page, Problem, Text
+from app.deps import Caller, DatasetQuery, PagingDep, ServicesDep, Version, refusals
+from app.schemas.common import Page, Text
 from app.schemas.promotions import HeadOut, PromoteIn, PromotionOut, RollbackIn, Stage
 
 router = APIRouter(tags=["promotions"])
 
-REFUSED: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (404, 409, 412, 422)}
-NOT_FOUND: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (404, 422)}
+REFUSED = refusals(404, 409, 412, 422)
+NOT_FOUND = refusals(404, 422)
 TO_PRODUCTION = PromoteIn()
 IfMatch = Annotated[
     Text | None,

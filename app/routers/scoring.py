@@ -1,12 +1,12 @@
 """Scoring: batches of all active accounts, single accounts at once, and reading both."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from app.deps import Caller, DatasetQuery, PagingDep, RunId, ServicesDep, accepted
+from app.deps import Caller, DatasetQuery, PagingDep, RunId, ServicesDep, accepted, refusals
 from app.routers.tabular import CSV_CONTENT, Format, answer
-from app.schemas.common import VERSION_PATTERN, Page, Problem, Text
+from app.schemas.common import VERSION_PATTERN, Page, Text
 from app.schemas.jobs import JobOut
 from app.schemas.scoring import (
     AccountScoresOut,
@@ -21,7 +21,7 @@ from app.schemas.scoring import (
 from app.services.scores import ScoreFilter
 
 router = APIRouter(prefix="/score", tags=["scoring"])
-PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (404, 409, 422)}
+PROBLEMS = refusals(404, 409, 422)
 VersionQuery = Annotated[
     str | None, Query(pattern=VERSION_PATTERN, description="A version, or `champion`, `challenger`, `latest`.")
 ]
@@ -64,7 +64,7 @@ async def score_batch(body: BatchIn, response: Response, services: ServicesDep, 
 
 
 @router.get(
-    "/batches", operation_id="list_batches", response_model=Page[RunOut], responses={**PROBLEMS, 200: CSV_CONTENT}
+    "/batches", operation_id="list_batches", response_model=Page[RunOut], responses=PROBLEMS | {200: CSV_CONTENT}
 )
 async def list_batches(
     services: ServicesDep, paging: PagingDep, dataset: DatasetQuery = None, form: Format = "json"
@@ -81,7 +81,7 @@ async def get_batch(run_id: RunId, services: ServicesDep) -> RunOut:
 
 
 @router.get(
-    "/accounts", operation_id="list_scores", response_model=Page[ScoreOut], responses={**PROBLEMS, 200: CSV_CONTENT}
+    "/accounts", operation_id="list_scores", response_model=Page[ScoreOut], responses=PROBLEMS | {200: CSV_CONTENT}
 )
 async def list_scores(
     wanted: Wanted, services: ServicesDep, paging: PagingDep, form: Format = "json"

@@ -1,17 +1,14 @@
 """Training: the start of a version's life."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response, status
 
-from app.deps import Caller, ServicesDep, accepted
-from app.schemas.common import Problem
+from app.deps import Caller, ServicesDep, accepted, refusals
 from app.schemas.jobs import JobOut
 from app.schemas.training import TrainIn
 
 router = APIRouter(tags=["training"])
 
-REFUSED: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (404, 409, 422)}
+REFUSED = refusals(404, 409, 422)
 BY_DEFAULTS = TrainIn()
 
 
