@@ -55,7 +55,7 @@ async def cancel_job(job_id: JobId, response: Response, services: ServicesDep) -
     "/{job_id}/events",
     operation_id="watch_job",
     response_class=StreamingResponse,
-    responses={200: EVENTS} | refusals(404, 422),
+    responses=refusals(404, 422) | {200: EVENTS},
 )
 async def watch_job(job_id: JobId, services: ServicesDep) -> StreamingResponse:
     """Stream each change of a job as a server-sent event that holds the job; ends with the job."""
