@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.ml.bundle import Bundle
+from app.ml.checks.improvement import AS_GOOD_MARGIN
 from app.ml.frame import Feature, Floats
 from app.ml.metrics import mean_of_folds
 from app.ml.trainer import FittedModel
@@ -20,7 +21,6 @@ _TOLD = (
     *("metrics", "mean_fold_roc_auc", "sd_fold_roc_auc", "n_rounds", "parameters", "importances", "shap"),
     *("tiers", "tier_warnings", "calibrator", "development_churn_rate"),
 )
-AS_GOOD_AUC = 0.01  # by which an AUC may be lower and the simpler model still be the better choice
 
 
 def _hash(content: Any) -> str:
@@ -104,7 +104,8 @@ def _advice(job_id: int, by_role: dict[str, TrainedModel], version: int | None) 
     primary, baseline = (by_role[role].report["metrics"]["test"]["roc_auc"] for role in ("primary", "baseline"))
     names = {role: trained.model_type for role, trained in by_role.items()}
     gain = primary - baseline
-    as_good = names["baseline"] != "base_rate" and gain <= AS_GOOD_AUC
+    # By the figure alone: the gate, with the rows at hand, asks besides whether a difference is shown.
+    as_good = names["baseline"] != "base_rate" and gain <= AS_GOOD_MARGIN
     register = f'POST /models {{"job_id": {job_id}, "model": "primary"}}'
     steps = [f"POST /models/{version}/evaluate" if version else register]
     if as_good:
