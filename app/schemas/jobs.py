@@ -22,7 +22,7 @@ class JobOut(BodyOut):
                     "kind": "train",
                     "dataset": "customers",
                     "status": "running",
-                    "step": "folds",
+                    "step": "fit model",
                     "progress": 0.4,
                     "attempt": 1,
                     "params": {"register": True},

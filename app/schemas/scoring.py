@@ -177,9 +177,9 @@ class FeatureOut(BodyOut):
     name: str
     kind: Literal["numeric", "boolean", "categorical"]
     levels: list[str] | None = Field(description="Levels known at training; others are taken as unseen.")
-    minimum: float | None = Field(description="Smallest value of the training revision.")
+    minimum: float | None = Field(description="Smallest value in the newest revision.")
     maximum: float | None
-    missing_share: float | None = Field(description="Of the training revision's rows, 0..1.")
+    missing_share: float | None = Field(description="Of the newest revision's rows, 0..1.")
 
 
 class ScoreSchemaOut(BodyOut):

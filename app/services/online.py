@@ -93,7 +93,7 @@ class Online:
         )
 
     async def describe(self, dataset: str | None, version: str) -> ScoreSchemaOut:
-        """The features a version reads, with what was seen of them."""
+        """The features a version reads, with what the newest revision shows of them."""
         using = await self._prepare(dataset, version)
         seen = {column["name"]: column for column in using.revision.columns}
         features = [
