@@ -16,7 +16,7 @@ ROUTERS = [path for path in APP if path.startswith("app/routers/") and not path.
 
 HTTP_ROOMS = ["main.py", "deps.py", "errors.py", "problems.py", "telemetry.py", "routers/*"]
 DATABASE_ROOMS = ["db.py", "tables/*", "queue.py", "sql/*", "services/*", "worker.py", "embedded*"]
-TERMINAL_ROOMS = ["cli.py", "cli/*", "terminal.py", "demo.py"]
+TERMINAL_ROOMS = ["cli/*", "demo.py"]
 ROOMS = {
     "fastapi": HTTP_ROOMS,
     "starlette": HTTP_ROOMS,
@@ -82,7 +82,7 @@ def test_mathematics_knows_nothing_of_the_service(layer: str) -> None:
 
 
 def test_services_and_schemas_do_not_know_the_rooms_above_them() -> None:
-    above = ("app.routers", "app.main", "app.deps", "app.problems", "app.cli", "app.terminal", "app.demo")
+    above = ("app.routers", "app.main", "app.deps", "app.problems", "app.cli", "app.demo")
     wrong = {
         f"{path}: {module}"
         for path in APP
