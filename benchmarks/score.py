@@ -27,6 +27,7 @@ from app.schemas.config import ModelConfig, TrainingConfig
 from app.schemas.datasets import DatasetIn
 from app.schemas.scoring import BatchIn
 from app.services.part_tables import stored_columns
+from app.services.revisions import get_revision
 from app.settings import Settings
 from app.tables import Dataset, Revision
 from tests.services.scoring_world import World
@@ -53,7 +54,7 @@ async def load(services: Services, n_accounts: int) -> tuple[Dataset, Revision]:
     await services.uploads.replace(name, stream(snapshots), media_type="text/csv", actor="benchmark")
     async with services.sessions() as session:
         dataset = await services.datasets.resolve(session, name)
-        return dataset, await services.datasets.get_revision(session, dataset, None)
+        return dataset, await get_revision(session, dataset)
 
 
 async def fit(services: Services, dataset: Dataset, revision: Revision) -> FittedModel:
