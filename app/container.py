@@ -101,6 +101,7 @@ class Services:
             datasets=self.datasets,
             models=self.models,
             bundles=self.bundles,
+            frames=self.frames,
             jobs=self.jobs,
         )
 

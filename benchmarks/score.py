@@ -59,7 +59,7 @@ async def load(services: Services, n_accounts: int) -> tuple[Dataset, Revision]:
 
 async def fit(services: Services, dataset: Dataset, revision: Revision) -> FittedModel:
     """XGBoost with its defaults, on the labelled ones of the first accounts."""
-    chunks = services.frames.active_chunks(dataset, revision, chunk_size=N_TRAINED_ON)
+    chunks = (await services.frames.open(dataset, revision)).active_chunks(chunk_size=N_TRAINED_ON)
     frame = await anext(chunks)
     features = tuple(each.feature for each in stored_columns(revision) if each.excluded is None)
     rng = np.random.default_rng(1)
@@ -91,7 +91,7 @@ async def bare(services: Services, dataset: Dataset, revision: Revision, fitted:
         await session.execute(text("DROP TABLE IF EXISTS data.bare"))
         await session.execute(text("CREATE TABLE data.bare (account_id text, churn_probability float8)"))
     began, n = time.perf_counter(), 0
-    async for frame in services.frames.active_chunks(dataset, revision, chunk_size=100_000):
+    async for frame in (await services.frames.open(dataset, revision)).active_chunks(chunk_size=100_000):
         p = await asyncio.to_thread(scorer.score, frame.features)
         rows = pa.table({"account_id": frame.accounts, "churn_probability": pa.array(p)})
         async with services.sessions.begin() as session:

@@ -51,6 +51,7 @@ class Bundle:
     libraries : versions that can change a number
     probes : examples that must score as they did at training
     model : the model's own format
+    plan : where features are built, what builds them the same way again; None where they are stored
     """
 
     kind: ModelKind
@@ -65,6 +66,7 @@ class Bundle:
     libraries: Mapping[str, str]
     probes: tuple[Probe, ...]
     model: bytes
+    plan: Mapping[str, Any] | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -104,6 +106,7 @@ class Bundle:
             "libraries": dict(self.libraries),
             "probes": [{"features": dict(each.features), "probability": each.probability} for each in self.probes],
             "model_sha256": hashlib.sha256(self.model).hexdigest(),
+            **({"plan": dict(self.plan)} if self.plan is not None else {}),
         }
 
     @classmethod
@@ -149,6 +152,7 @@ class Bundle:
             libraries=dict(raw["libraries"]),
             probes=tuple(Probe(dict(each["features"]), float(each["probability"])) for each in raw["probes"]),
             model=model,
+            plan=raw.get("plan"),
         )
 
 

@@ -58,12 +58,13 @@ class EncodedFeature:
             "levels": list(self.levels),
             "has_missing": self.has_missing,
             "fill": self.fill,
+            **({"words": self.feature.words} if self.feature.words else {}),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "EncodedFeature":
         """Read what `to_json` wrote."""
-        feature = Feature(str(data["name"]), FeatureKind(data["kind"]))
+        feature = Feature(str(data["name"]), FeatureKind(data["kind"]), str(data.get("words", "")))
         levels = tuple(str(level) for level in data["levels"])
         return cls(feature, levels, bool(data["has_missing"]), float(data["fill"]))
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from app.ml.boosters import LightGBMModel, XGBoostModel
 from app.ml.encoding import Encoder, Matrix, Value, find_column
-from app.ml.frame import Floats
+from app.ml.frame import Feature, Floats
 from app.ml.models import Model
 
 # Below so many rows WOODELF's fixed cost per tree exceeds the booster's own cost per row (100 trees of depth 6, timed).
@@ -109,9 +109,9 @@ def reason_text(feature: str, value: str | None, contribution: float) -> str:
     return f"{feature} is {'missing' if value is None else value} ({effect} the risk)"
 
 
-def feature_words(name: str) -> str:
-    """A column's name as words: `tickets_90d` becomes 'tickets 90d'."""
-    return name.replace("_", " ").strip()
+def feature_words(feature: Feature) -> str:
+    """What reasons call a feature; where it says nothing its name as words: `tickets_90d` becomes 'tickets 90d'."""
+    return feature.words or feature.name.replace("_", " ").strip()
 
 
 def row_reasons(by_feature: Floats, values: list[Value], encoder: Encoder, n_reasons: int) -> tuple[Reason, ...]:
@@ -131,8 +131,8 @@ def row_reasons(by_feature: Floats, values: list[Value], encoder: Encoder, n_rea
     order = np.argsort(-np.abs(by_feature), kind="stable")[:n_reasons]
     found = []
     for at in (int(i) for i in order if by_feature[i] != 0):
-        name, value, effect = encoder.names[at], value_text(values[at]), float(by_feature[at])
-        found.append(Reason(name, value, effect, reason_text(feature_words(name), value, effect)))
+        feature, value, effect = encoder.features[at].feature, value_text(values[at]), float(by_feature[at])
+        found.append(Reason(feature.name, value, effect, reason_text(feature_words(feature), value, effect)))
     return tuple(found)
 
 
@@ -168,7 +168,7 @@ def _reason_structs(
     for at in np.unique(features):
         where = np.flatnonzero(features == at)
         values[where] = _value_texts(find_column(table, encoder.names[at]).take(pa.array(rows[where])))
-    words = pa.array([feature_words(name) for name in encoder.names], pa.string()).take(pa.array(features))
+    words = pa.array([feature_words(each.feature) for each in encoder.features], pa.string()).take(pa.array(features))
     value = pa.array(values, pa.string(), from_pandas=True)
     effect = pa.array(np.where(effects > 0, " (raises the risk)", " (lowers the risk)"), pa.string())
     text = pc.binary_join_element_wise(words, " is ", pc.fill_null(value, "missing"), effect, "")

@@ -1,6 +1,6 @@
 """Account rows as columns: what every step of the pipeline takes and gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -20,10 +20,11 @@ class FeatureKind(StrEnum):
 
 @dataclass(frozen=True)
 class Feature:
-    """One input of a model: its name in the dataset and its kind."""
+    """One input of a model: its name in the dataset, its kind, and what reasons call it."""
 
     name: str
     kind: FeatureKind
+    words: str = field(default="", compare=False)  # empty: the name's own
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ class Evidence:
     feature_names : d names
     production : the version in production, or None
     baseline_is_model : the candidate is itself the baseline; it is then compared with the base rate, AUC .5
+    known : boolean ndarray of shape (n,) or None; the row's account is among those that the candidate learned from
     """
 
     y: Floats
@@ -82,6 +83,7 @@ class Evidence:
     feature_names: tuple[str, ...]
     production: Production | None = None
     baseline_is_model: bool = False
+    known: Bools | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Train a model and its baseline by one recipe, and report on both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,7 @@ def train(
     profile_rows: npt.NDArray[np.bool_],
     progress: Callable[[str, float], None],
     n_threads: int,
+    plan: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
     """Train the model and its baseline; the order of rows and the number of threads have no effect on the bytes.
 
@@ -61,6 +63,8 @@ def train(
         Told the step and the share of it that is done, 0..1.
     n_threads : int
         1 or more.
+    plan : mapping or None
+        What builds these features; it is kept in the bundles.
 
     Raises
     ------
@@ -78,7 +82,7 @@ def train(
     # One BLAS thread: sums in another order give other last digits, and so another hash.
     with threadpool_limits(1, user_api="blas"):
         fits = [
-            _train_kind(kind, step, rows, model, training, progress=progress, n_threads=n_threads)
+            _train_kind(kind, step, rows, model, training, progress=progress, n_threads=n_threads, plan=plan)
             for kind, step in ((primary, "fit model"), (baseline, "fit baseline"))
         ]
     progress("report", 1.0)
@@ -95,6 +99,7 @@ def _train_kind(
     *,
     progress: Callable[[str, float], None],
     n_threads: int,
+    plan: Mapping[str, Any] | None,
 ) -> FittedModel:
     learner, development = make_learner(kind, model), rows.development
     X, y = rows.X[development], rows.y[development]
@@ -104,7 +109,7 @@ def _train_kind(
     else:
         said = partial(progress, step)
         fitted = fit_by_recipe(learner, X, y, rows.folds, n_threads=n_threads, progress=said)
-    bundle = _make_bundle(kind, learner.params, model.seed, rows, fitted)
+    bundle = replace(_make_bundle(kind, learner.params, model.seed, rows, fitted), plan=plan)
     summary = summarise(fitted.model, _shap_sample(X, model.seed), rows.fitted.encoder) if training.shap else None
     return report(bundle, rows, fitted, summary)
 

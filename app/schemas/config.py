@@ -93,7 +93,7 @@ class TrainingConfig(Config):
 
     experiment: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     n_folds: Annotated[Whole, Field(ge=2, le=20)] = 5
-    split: Literal["random"] = "random"
+    split: Literal["random", "temporal"] | None = None  # by time, where two or more instants have matured
     shap: bool = True
     tags: dict[Annotated[str, Field(min_length=1, max_length=100)], Tag] = Field(default_factory=dict, max_length=50)
 

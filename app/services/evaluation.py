@@ -14,8 +14,9 @@ from app.schemas.config import EvaluationConfig
 from app.schemas.evaluation import EvaluateIn, EvaluationOut
 from app.schemas.jobs import JobOut
 from app.services.bundles import Bundles
+from app.services.candidate import Candidate, read_candidate
 from app.services.evaluation_rows import read_evaluations, select_evaluations
-from app.services.evidence import Candidate, EvidenceRoom, read_candidate
+from app.services.evidence import EvidenceRoom
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.models import Models

@@ -1,89 +1,58 @@
 """The evidence of the gate: a version, its baseline and the champion scored on the same rows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import undefer
 
 from app.db import Sessions
 from app.errors import Conflict
 from app.ml.encoding import EncodingError
 from app.ml.frame import Floats, Frame
 from app.ml.gate import Evidence, Production
+from app.ml.instants import Bools, fair_rows
 from app.ml.scorer import Scorer
 from app.services.bundles import Bundles
-from app.services.frames import Frames, TrainingRows
-from app.services.ledger import find_champion
+from app.services.candidate import Candidate, knowledge_of, read_made_by
+from app.services.frames import Frames
 from app.services.revisions import get_revision
-from app.tables import Dataset, Promotion, Revision, TrainedModel, Training, Version
+from app.services.row_source import RowSource
+from app.services.sides import read_used_accounts
+from app.services.training_rows import TrainingRows, row_instants
+from app.tables import Dataset, Revision, Training
 
 MAX_ACTIVE = 200_000  # accounts whose scores the distribution check reads; of more, every k-th by id
 CHUNK_SIZE = 20_000
+Plan = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """The version to judge, with what it was trained beside and what is in Production."""
+class _Rival:
+    """A version that is scored beside the candidate."""
 
-    version: Version
-    trained: TrainedModel
-    sibling: TrainedModel
+    version: int
+    scorer: Scorer
     training: Training
-    dataset: Dataset
-    revision: Revision
-    champion: Promotion | None
-    champion_model: TrainedModel | None
-    champion_training: Training | None
 
     @property
-    def is_baseline(self) -> bool:
-        """It is what others are measured by: logistic regression, or the base rate."""
-        return self.trained.role == "baseline" or self.sibling.model_type == "base_rate"
-
-    @property
-    def same_recipe(self) -> bool:
-        """Recipe and features are those of the champion."""
-        if self.champion_model is None or self.champion_training is None:
-            return False
-        return (self.trained.recipe_hash, self.training.features_hash) == (
-            self.champion_model.recipe_hash,
-            self.champion_training.features_hash,
-        )
+    def name(self) -> str:
+        return f"version {self.version}"
 
 
-async def read_candidate(session: AsyncSession, number: int, revision_id: int) -> Candidate:
-    """Everything the ledger and the registry say about a version now."""
-    version = await session.get_one(Version, number)
-    trained = await session.get_one(TrainedModel, version.trained_model_id, options=[undefer_scores])
-    training = await session.get_one(Training, trained.training_id)
-    others = select(TrainedModel).where(TrainedModel.training_id == training.id, TrainedModel.id != trained.id)
-    champion = await find_champion(session, version.dataset_id)
-    model, model_training = await _made_by(session, champion.to_version) if champion else (None, None)
-    return Candidate(
-        version=version,
-        trained=trained,
-        sibling=(await session.execute(others)).scalar_one(),
-        training=training,
-        dataset=await session.get_one(Dataset, version.dataset_id),
-        revision=await session.get_one(Revision, revision_id),
-        champion=champion,
-        champion_model=model,
-        champion_training=model_training,
-    )
+@dataclass(frozen=True)
+class _TestRows:
+    """The rows that judge: fair to the candidate, by account and then instant."""
 
+    rows: TrainingRows
+    frame: Frame
+    known: Bools
+    used: Bools
 
-undefer_scores = undefer(TrainedModel.reference_scores)
-
-
-async def _made_by(session: AsyncSession, number: int) -> tuple[TrainedModel, Training]:
-    query = select(TrainedModel, Training).join(Training, Training.id == TrainedModel.training_id)
-    query = query.join(Version, Version.trained_model_id == TrainedModel.id).where(Version.version == number)
-    return (await session.execute(query)).one()
+    def fair_to(self, training: Training) -> Bools:
+        """Of these rows, those that are fair to another version too."""
+        return fair_rows(_instants(self.frame), self.used, knowledge_of(training))
 
 
 class EvidenceRoom:
@@ -96,85 +65,124 @@ class EvidenceRoom:
 
     async def gather(self, candidate: Candidate) -> tuple[Evidence, dict[str, Any]]:
         """The evidence, and which rows it rests on."""
-        rows = await self._frames.training_rows(candidate.dataset, candidate.revision)
-        test = rows.frame.take(np.flatnonzero(rows.sides == "test"))
         scorer = await self._bundles.load_bytes(candidate.trained.bundle_sha256)
-        scorers = [scorer]
-        if candidate.champion:
-            scorers.append(await self._bundles.load(candidate.champion.to_version))
-        active, n_active = await self._score_active(candidate, rows, scorers)
-        p_model = await _score(scorer, test, "the version")
+        test = await self._test_rows(candidate, scorer.bundle.plan)
+        champion, anchor = await self._champion(candidate), await self._anchor(candidate)
+        active, n_active = await self._score_active(candidate, test.rows, scorer)
+        p_model = await _score(scorer, test.frame, "the version")
         p_baseline = p_model
         if not candidate.is_baseline:
             baseline = await self._bundles.load_bytes(candidate.sibling.bundle_sha256)
-            p_baseline = await _score(baseline, test, "its baseline")
+            p_baseline = await _score(baseline, test.frame, "its baseline")
         report = candidate.trained.report
         evidence = Evidence(
-            y=np.asarray(test.churned, dtype=np.float64),
-            accounts=np.asarray(test.accounts.to_pylist(), dtype=object),
+            y=np.asarray(test.frame.churned, dtype=np.float64),
+            accounts=np.asarray(test.frame.accounts.to_pylist(), dtype=object),
             p_model=p_model,
             p_baseline=p_baseline,
             development_churn_rate=report["development_churn_rate"],
             reference_scores=np.frombuffer(candidate.trained.reference_scores, dtype="<f4").astype(np.float64),
-            active_scores=active[0],
+            active_scores=active,
             fold_importances=np.asarray(report["fold_importances"], dtype=np.float64),
             feature_names=tuple(report["feature_names"]),
-            production=await self._production(candidate, test, scorers, active),
+            production=await self._production(candidate, test, champion, anchor),
             baseline_is_model=candidate.is_baseline,
+            known=None if candidate.training.split["kind"] == "random" else test.known,
         )
-        return evidence, _describe(candidate, rows, test, n_active, active[0].size)
+        return evidence, _describe(candidate, test, n_active, active.size)
+
+    async def _test_rows(self, candidate: Candidate, plan: Plan) -> _TestRows:
+        """The test side of the revision: as it was split at training, or of what has matured in a newer one."""
+        training = candidate.training
+        source = await self._frames.open(candidate.dataset, candidate.revision, plan)
+        own = candidate.revision.id == training.revision_id
+        rows = await self._frames.training_rows(
+            candidate.dataset, source, split=training.split["kind"], like=training.split if own else None
+        )
+        async with self._sessions() as session:
+            used_accounts = await read_used_accounts(session, candidate.dataset.id)
+        used = np.isin(np.asarray(rows.frame.accounts.to_pylist(), dtype=object), list(used_accounts))
+        fair = fair_rows(_instants(rows.frame), used, knowledge_of(training))
+        at = np.flatnonzero((rows.sides == "test") & fair)
+        if not at.size:
+            raise Conflict(
+                f"Revision {candidate.revision.number} has no row that is fair to version {candidate.version.version}.",
+                hint="Evaluate on its own revision, or wait until rows mature that are newer than what it knows.",
+            )
+        return _TestRows(rows, rows.frame.take(at), rows.known[at], used[at])
+
+    async def _champion(self, candidate: Candidate) -> _Rival | None:
+        if candidate.champion is None or candidate.champion_training is None:
+            return None
+        version = candidate.champion.to_version
+        return _Rival(version, await self._bundles.load(version), candidate.champion_training)
+
+    async def _anchor(self, candidate: Candidate) -> _Rival | None:
+        """The version that margins count from, where that is not the champion itself."""
+        champion = candidate.champion
+        if champion is None or champion.anchor_version in (None, champion.to_version):
+            return None
+        version = champion.anchor_version or 0
+        async with self._sessions() as session:
+            _, training = await read_made_by(session, version)
+        return _Rival(version, await self._bundles.load(version), training)
 
     async def _production(
-        self, candidate: Candidate, test: Frame, scorers: Sequence[Scorer], active: Sequence[Floats]
+        self, candidate: Candidate, test: _TestRows, champion: _Rival | None, anchor: _Rival | None
     ) -> Production | None:
-        """The champion on the same rows, and the anchor where margins count from another version.
-
-        Sides belong to dataset and account, for ever: no version of the dataset has used a row of the test side, so
-        all of them are fair to both.
-        """
-        champion = candidate.champion
+        """The champion, and the anchor where there is one, on the rows that are fair to them too."""
         if champion is None:
             return None
-        anchor_version = champion.anchor_version if champion.anchor_version != champion.to_version else None
-        anchor_p = None
-        if anchor_version is not None:
-            anchor_p = await _score(await self._bundles.load(anchor_version), test, f"version {anchor_version}")
+        fair = test.fair_to(champion.training)
+        if anchor is not None:
+            fair &= test.fair_to(anchor.training)
+        active, _ = await self._score_active(candidate, test.rows, champion.scorer)
         return Production(
-            version=champion.to_version,
-            p=await _score(scorers[1], test, f"version {champion.to_version} in Production"),
-            fair=np.ones(len(test), dtype=np.bool_),
+            version=champion.version,
+            p=await self._score_rival(candidate, test, champion),
+            fair=fair,
             same_recipe=candidate.same_recipe,
-            active_scores=active[1],
-            anchor_version=anchor_version,
-            anchor_p=anchor_p,
+            active_scores=active,
+            anchor_version=anchor.version if anchor else None,
+            anchor_p=await self._score_rival(candidate, test, anchor) if anchor else None,
         )
 
-    async def _score_active(
-        self, candidate: Candidate, rows: TrainingRows, scorers: Sequence[Scorer]
-    ) -> tuple[list[Floats], int]:
-        """Scores of the active accounts of the newest revision by each scorer, and how many accounts there are."""
+    async def _score_rival(self, candidate: Candidate, test: _TestRows, rival: _Rival) -> Floats:
+        """Probabilities of the same rows, from the features as the rival's own plan has them."""
+        plan = rival.scorer.bundle.plan
+        if plan == test.rows.plan:
+            return await _score(rival.scorer, test.frame, rival.name)
+        source = await self._frames.open(candidate.dataset, candidate.revision, plan)
+        instants = sorted(set(test.frame.as_of.to_pylist())) if test.frame.as_of is not None else [None]
+        frame = (await source.labelled(instants)).frame
+        keys = {key: at for at, key in enumerate(_keys(frame))}
+        at = np.array([keys[key] for key in _keys(test.frame)], dtype=np.int64)
+        return await _score(rival.scorer, frame.take(at), rival.name)
+
+    async def _score_active(self, candidate: Candidate, rows: TrainingRows, scorer: Scorer) -> tuple[Floats, int]:
+        """Scores of the active accounts of the newest revision, and how many accounts there are."""
         async with self._sessions() as session:
             newest = await get_revision(session, candidate.dataset)
         step = -(-newest.n_accounts // MAX_ACTIVE) or 1
-        parts: list[list[Floats]] = [[np.empty(0)] for _ in scorers]
-        n_active = 0
-        async for chunk in self._active(candidate.dataset, newest, rows):
+        scores, n_active = [np.empty(0)], 0
+        async for chunk in self._active(candidate.dataset, newest, rows, scorer.bundle.plan):
             taken = chunk.take(np.arange(-n_active % step, len(chunk), step))
             n_active += len(chunk)
-            for scores, scorer in zip(parts, scorers, strict=True):
-                scores.append(await _score(scorer, taken, "a version"))
-        return [np.concatenate(scores) for scores in parts], n_active
+            scores.append(await _score(scorer, taken, "a version"))
+        return np.concatenate(scores), n_active
 
-    async def _active(self, dataset: Dataset, newest: Revision, rows: TrainingRows) -> AsyncIterator[Frame]:
-        """The active accounts; in dated data without a newer instant everybody of the instant that was trained on.
+    async def _active(self, dataset: Dataset, newest: Revision, rows: TrainingRows, plan: Plan) -> AsyncIterator[Frame]:
+        """The active accounts; in dated data without a newer instant everybody of the instant that judges.
 
         There the active accounts are those that stayed: chosen by outcome, as the reference is not, so that the
         scores would be said to have moved on day one.
         """
-        if rows.as_of is not None and await self._frames.active_instant(dataset, newest) == rows.as_of:
-            yield rows.frame
+        source: RowSource = await self._frames.open(dataset, newest, plan)
+        if rows.as_of is not None and await source.active_instant() == rows.as_of:
+            at = row_instants(rows.frame) == np.datetime64(rows.as_of.replace(tzinfo=None), "us")
+            yield rows.frame.take(np.flatnonzero(at))
             return
-        async for chunk in self._frames.active_chunks(dataset, newest, chunk_size=CHUNK_SIZE):
+        async for chunk in source.active_chunks(chunk_size=CHUNK_SIZE):
             yield chunk
 
 
@@ -186,15 +194,25 @@ async def _score(scorer: Scorer, frame: Frame, name: str) -> Floats:
         raise Conflict(f"The rows can't be scored with {name}: {error}.", hint=hint) from error
 
 
-def _describe(
-    candidate: Candidate, rows: TrainingRows, test: Frame, n_active: int, n_active_scored: int
-) -> dict[str, Any]:
+def _instants(frame: Frame) -> Any:
+    return None if frame.as_of is None else row_instants(frame)
+
+
+def _keys(frame: Frame) -> list[tuple[str, Any]]:
+    instants: Sequence[Any] = [None] * len(frame) if frame.as_of is None else frame.as_of.to_pylist()
+    return list(zip(frame.accounts.to_pylist(), instants, strict=True))
+
+
+def _describe(candidate: Candidate, test: _TestRows, n_active: int, n_active_scored: int) -> dict[str, Any]:
+    rows, frame = test.rows, test.frame
     return {
         "revision": candidate.revision.number,
         "side": "test",
         "as_of": rows.as_of.isoformat() if rows.as_of else None,
-        "n": len(test),
-        "n_churners": int(np.nansum(test.churned)) if test.churned is not None else 0,
+        "n": len(frame),
+        "n_churners": int(np.nansum(frame.churned)) if frame.churned is not None else 0,
+        "n_known": int(test.known.sum()),
+        "n_new": int((~test.known).sum()),
         "n_active": n_active,
         "n_active_scored": n_active_scored,
         "split": rows.split,

@@ -17,11 +17,12 @@ from app.schemas.jobs import JobOut
 from app.schemas.monitoring import CheckOut, DriftOut, MonitorIn, MonitorOut
 from app.services.bundles import Bundles
 from app.services.datasets import Datasets
+from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
 from app.services.monitor_report import Findings, make_report, read_tier_shifts, save_report
 from app.services.policy import in_force
-from app.services.realised import RealisedRun, read_auc_at_gate, read_labels_query, read_realised
+from app.services.realised import RealisedRun, read_auc_at_gate, read_realised
 from app.services.revisions import get_revision
 from app.services.runs import find_newest_run, get_published, list_runs_up_to
 from app.settings import Settings
@@ -41,6 +42,7 @@ class Monitoring:
         datasets: Datasets,
         models: Models,
         bundles: Bundles,
+        frames: Frames,
         jobs: Jobs,
     ) -> None:
         self._sessions = sessions
@@ -48,6 +50,7 @@ class Monitoring:
         self._datasets = datasets
         self._models = models
         self._bundles = bundles
+        self._frames = frames
         self._jobs = jobs
 
     async def submit(self, body: MonitorIn, *, actor: str) -> JobOut:
@@ -98,11 +101,10 @@ class Monitoring:
         async with self._sessions() as session:
             now = (await session.execute(text("SELECT now()"))).scalar_one()
             auc_at_gate = await read_auc_at_gate(session, checked.version)
-            newest = await get_revision(session, dataset)
-            labels = await read_labels_query(session, dataset, newest)
+            newest = await self._frames.open(dataset, await get_revision(session, dataset))
             for run in await list_runs_up_to(session, checked, limit=MAX_RUNS):
-                scored = await session.get_one(Revision, run.revision_id)
-                known = await read_labels_query(session, dataset, scored)
+                scored = await self._frames.open(dataset, await session.get_one(Revision, run.revision_id))
+                labels, known = await newest.labels_query(run.as_of), await scored.known_query(run.as_of)
                 rows = await read_realised(session, dataset, run, labels=labels, known=known, now=now)
                 figures = await asyncio.to_thread(
                     realise, rows.y, rows.p, n_immature=rows.n_immature, auc_at_gate=auc_at_gate

@@ -129,7 +129,8 @@ class Online:
         by_id = [account.account_id for account in body.accounts if account.features is None]
         stored: dict[str, OnlineRow] = {}
         if by_id:
-            frame = await self._frames.newest_rows(using.dataset, using.revision, sorted(set(by_id)))
+            source = await self._frames.open(using.dataset, using.revision, using.scorer.bundle.plan)
+            frame = await source.newest(sorted(set(by_id)))
             features = using.scorer.features
             revision, version = using.revision.number, using.version
             stored = stored_rows(by_id, frame, features, revision=revision, version=version)

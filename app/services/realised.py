@@ -12,11 +12,9 @@ from app.ml.frame import Floats
 from app.ml.performance import Realised
 from app.schemas.monitoring import RealisedOut
 from app.services.ledger import find_newest_verdict
-from app.services.part_tables import part_ids, select_rows
 from app.sql import read_query
-from app.tables import Dataset, Revision, ScoringRun
+from app.tables import Dataset, ScoringRun
 
-NO_LABELS = "SELECT NULL::text AS account_id, NULL::timestamptz AS as_of, NULL::boolean AS churned WHERE false"
 _DECIDED = pa.schema([("churn_probability", pa.float64()), ("churned", pa.bool_())])
 _COUNTS = pa.schema([("n_open", pa.int64()), ("n_immature", pa.int64())])
 
@@ -64,18 +62,6 @@ async def read_realised(
         n_unreported=n_open - n_immature - decided.num_rows,
         n_known_before=(run.n_scored or 0) - n_open,
     )
-
-
-async def read_labels_query(session: AsyncSession, dataset: Dataset, revision: Revision) -> str:
-    """A query of account_id, as_of and churned: the labels of a revision, each at the instant that it belongs to.
-
-    Undated rows have none: a label that nobody took care to renew would say that an account stayed.
-    """
-    if dataset.as_of_column is None:
-        return NO_LABELS
-    rows = select_rows(await part_ids(session, revision), [])
-    columns = 'account_id COLLATE "default" AS account_id, as_of, churned'
-    return f"SELECT {columns} FROM ({rows}) AS rows WHERE churned IS NOT NULL"  # noqa: S608 - names of ours
 
 
 @dataclass(frozen=True)

@@ -152,8 +152,8 @@ class Scoring:
     async def _fill(self, batch: _Batch) -> _Tally:
         """Score and COPY chunk by chunk, each in a transaction of its own: memory is bounded by the chunk."""
         tally = _Tally()
-        chunks = self._frames.active_chunks(batch.dataset, batch.revision, chunk_size=batch.config.chunk_size)
-        async for frame in chunks:
+        source = await self._frames.open(batch.dataset, batch.revision, batch.scorer.bundle.plan)
+        async for frame in source.active_chunks(chunk_size=batch.config.chunk_size):
             await self._store(batch, frame, tally)
             batch.context.progress("score", min(tally.n / max(batch.revision.n_accounts, 1), 1.0) * 0.95)
         if not tally.n:

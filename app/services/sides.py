@@ -4,12 +4,13 @@ import asyncio
 
 import numpy as np
 import pyarrow as pa
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import copy_in, copy_out, take_lock
 from app.ml.frame import Frame
 from app.ml.split import Sides, deal_sides
-from app.tables import Dataset
+from app.tables import Dataset, Side
 
 SIDES_LOCK = 0x736964  # space of the locks under which accounts of a dataset are dealt
 _DEALT = pa.schema([("account_id", pa.string()), ("side", pa.string())])
@@ -30,14 +31,23 @@ async def deal_and_store(session: AsyncSession, dataset: Dataset, frame: Frame) 
     return sides
 
 
+async def read_used_accounts(session: AsyncSession, dataset_id: int) -> set[str]:
+    """The accounts that a version split at random may have learned from."""
+    query = select(Side.account_id).where(Side.dataset_id == dataset_id, Side.side != "test")
+    return set((await session.scalars(query)).all())
+
+
 def _complete(dataset: Dataset, frame: Frame, dealt: pa.Table) -> tuple[Sides, pa.Table]:
     """All sides, and those that were not there yet as rows of `sides`."""
     accounts = frame.accounts.to_pylist()
     known = dict(zip(dealt["account_id"].to_pylist(), dealt["side"].to_pylist(), strict=True))
-    fresh = np.array([at for at, account in enumerate(accounts) if account not in known], dtype=np.int64)
-    new = [accounts[at] for at in fresh]
-    labels = np.zeros(0) if frame.churned is None else frame.churned[fresh]
-    given = deal_sides(new, labels, seed=dataset.split_seed)
+    churned = np.zeros(len(accounts)) if frame.churned is None else frame.churned
+    fresh: dict[str, float] = {}  # an account counts as churned where any of its rows did
+    for account, label in zip(accounts, churned.tolist(), strict=True):
+        if account not in known:
+            fresh[account] = max(label, fresh.get(account, 0.0))
+    new = list(fresh)
+    given = deal_sides(new, np.array(list(fresh.values())), seed=dataset.split_seed)
     known |= dict(zip(new, given.tolist(), strict=True))
     ids = pa.array([dataset.id] * len(new), pa.int64())
     rows = pa.table({"dataset_id": ids, "account_id": pa.array(new, pa.string()), "side": pa.array(given.tolist())})

@@ -23,7 +23,7 @@ from app.services.aliases import AliasMirror, model_copy
 from app.services.artifacts import flat_metrics, flat_params, write_artifacts
 from app.services.bundles import Bundles
 from app.services.datasets import Datasets
-from app.services.frames import Frames, TrainingRows
+from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.policy import in_force
 from app.services.registration import register_model
@@ -35,6 +35,7 @@ from app.services.training_report import (
     score_bytes,
     training_summary,
 )
+from app.services.training_rows import TrainingRows
 from app.settings import Settings
 from app.tables import Dataset, Revision, TrainedModel, Training, Version
 
@@ -83,7 +84,7 @@ class Trainings:
         """Queue a training whose parameters are known to be usable; the effective configs are settled now."""
         async with self._sessions() as session:
             dataset = await self._datasets.resolve(session, body.dataset)
-            if not dataset.source_table:
+            if dataset.kind == "snapshots" and not dataset.source_table:
                 await self._require_labels(session, dataset)
         model = in_force(ModelConfig, dataset, self._settings, body.model)
         training = in_force(TrainingConfig, dataset, self._settings, body.training)
@@ -143,9 +144,10 @@ class Trainings:
         revision = await self._datasets.fix_revision(context.dataset_id)
         async with self._sessions() as session:
             dataset = await session.get_one(Dataset, context.dataset_id)
-        rows = await self._frames.training_rows(dataset, revision)
         model = ModelConfig.model_validate(context.params["model"])
         training = TrainingConfig.model_validate(context.params["training"])
+        source = await self._frames.open(dataset, revision)
+        rows = await self._frames.training_rows(dataset, source, split=training.split)
         return _Work(context, dataset, revision, rows, model, training)
 
     def _track(self, work: _Work, result: TrainingResult, reports: dict[str, dict[str, Any]]) -> str:
@@ -179,7 +181,9 @@ class Trainings:
                     training_id=training.id,
                     role=role,
                     model_type=getattr(result, role).bundle.kind.value,
-                    recipe_hash=recipe_hash(getattr(result, role).bundle, work.training, work.dataset),
+                    recipe_hash=recipe_hash(
+                        getattr(result, role).bundle, work.training, work.rows.split["kind"], work.dataset
+                    ),
                     bundle_sha256=await self._bundles.store(session, data[role]),
                     report=reports[role],
                     reference_scores=score_bytes(getattr(result, role).reference_scores),
@@ -218,6 +222,7 @@ def _fit(work: _Work, n_threads: int) -> TrainingResult:
             profile_rows=rows.profile_rows,
             progress=report,
             n_threads=n_threads,
+            plan=rows.plan,
         )
     except ExplanationError as error:
         raise ShapFailed(f"The explanations failed: {error.__cause__ or error}") from error
@@ -246,6 +251,7 @@ def _training_row(work: _Work, result: TrainingResult, mlflow_run: str) -> Train
         experiment=_experiment(work),
         config={"model": work.model.model_dump(mode="json"), "training": work.training.model_dump(mode="json")},
         split={**work.rows.split, "n_rows": result.n_rows},
+        information_end=work.rows.information_end,
         data_hash=work.revision.data_hash,
         features_hash=features_hash(work.rows.features),
         warnings=[*work.rows.warnings, *result.warnings],

@@ -27,10 +27,12 @@ def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def recipe_hash(bundle: Bundle, training: TrainingConfig, dataset: Dataset) -> str:
+def recipe_hash(bundle: Bundle, training: TrainingConfig, split: str, dataset: Dataset) -> str:
     """Of what makes two trainings the same recipe: not seed, experiment, tags or SHAP."""
-    label = (dataset.label_column, dataset.positive_value, dataset.horizon_days, dataset.lead_days, dataset.grace_days)
-    return _hash([bundle.kind.value, dict(bundle.params), training.split, training.n_folds, label])
+    label: tuple[Any, ...] = (dataset.label_column, dataset.positive_value)
+    label += (dataset.horizon_days, dataset.lead_days, dataset.grace_days)
+    label += (dataset.spec["active"],) if dataset.kind == "events" and dataset.spec else ()
+    return _hash([bundle.kind.value, dict(bundle.params), split, training.n_folds, label])
 
 
 def features_hash(features: Sequence[Feature]) -> str:

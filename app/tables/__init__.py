@@ -1,7 +1,7 @@
 """The whole schema: one class per table; timestamps are timestamptz in UTC, filled by the database's clock."""
 
 from app.tables.base import Table
-from app.tables.datasets import Dataset, Part, Revision, RevisionPart, Side
+from app.tables.datasets import Dataset, FactTable, FactUpload, Part, Revision, RevisionPart, Side
 from app.tables.jobs import Job, Worker
 from app.tables.models import Bundle, Evaluation, Promotion, TrainedModel, Training, Version
 from app.tables.scores import MonitoringLog, Outcome, Prediction, ScoringRun
@@ -10,6 +10,8 @@ __all__ = [
     "Bundle",
     "Dataset",
     "Evaluation",
+    "FactTable",
+    "FactUpload",
     "Job",
     "MonitoringLog",
     "Outcome",

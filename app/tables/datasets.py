@@ -13,7 +13,7 @@ class Dataset(Table):
     """A named source of features and labels."""
 
     __tablename__ = "datasets"
-    __table_args__ = (one_of("kind", "snapshots"),)
+    __table_args__ = (one_of("kind", "snapshots", "events", "query"),)
 
     id: Mapped[int] = identity()
     name: Mapped[str] = mapped_column(unique=True)
@@ -27,6 +27,9 @@ class Dataset(Table):
     grace_days: Mapped[int] = mapped_column(Integer, server_default="0")
     exclude_columns: Mapped[list[Any]] = mapped_column(default=list)
     source_table: Mapped[str | None]
+    # Of `events` and `query`: everything else that their description says. The columns above then name those of the
+    # rows that are built.
+    spec: Mapped[dict[str, Any] | None]
     defaults: Mapped[dict[str, Any]] = mapped_column(default=dict)
     split_seed: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = now()
@@ -49,8 +52,36 @@ class Revision(Table):
     n_churned: Mapped[int]
     instants: Mapped[list[Any]] = mapped_column(default=list)
     columns: Mapped[list[Any]]
+    facts: Mapped[dict[str, Any] | None]  # of `events`: for each kind of fact its table and what was counted
     created_at: Mapped[datetime] = now()
     created_by: Mapped[str]
+
+
+class FactTable(Table):
+    """Facts of one kind: a table `data.facts_<id>`, to which rows are only ever added."""
+
+    __tablename__ = "fact_tables"
+    __table_args__ = (one_of("fact", "accounts", "subscriptions", "events"),)
+
+    id: Mapped[int] = identity()
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), index=True)
+    fact: Mapped[str] = mapped_column(String(20))
+    columns: Mapped[list[Any]]  # attributes of accounts: their names, kinds, and where they are kept
+    created_at: Mapped[datetime] = now()
+
+
+class FactUpload(Table):
+    """A file of facts that was taken in: the same file sent again adds nothing."""
+
+    __tablename__ = "fact_uploads"
+    __table_args__ = (UniqueConstraint("fact_table_id", "sha256"),)
+
+    id: Mapped[int] = identity()
+    fact_table_id: Mapped[int] = mapped_column(ForeignKey("fact_tables.id"))
+    sha256: Mapped[str] = mapped_column(String(64))
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revisions.id"))
+    n_rows: Mapped[int]
+    created_at: Mapped[datetime] = now()
 
 
 class Part(Table):

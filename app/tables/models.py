@@ -34,6 +34,7 @@ class Training(Table):
     experiment: Mapped[str]
     config: Mapped[dict[str, Any]]
     split: Mapped[dict[str, Any]]
+    information_end: Mapped[datetime | None]  # before it, rows are not fair to what was trained here
     data_hash: Mapped[str] = mapped_column(String(64))
     features_hash: Mapped[str] = mapped_column(String(64))
     warnings: Mapped[list[Any]]

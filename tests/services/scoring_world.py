@@ -305,6 +305,6 @@ def open_desk(world: World, settings: Settings | None = None) -> Desk:
         Scoring(world.engine, sessions, settings, jobs=jobs, **parts),
         Online(sessions, settings, champions=Champions(sessions, bundles, poll_seconds=1), **parts),
         Scores(sessions, datasets, models),
-        Monitoring(sessions, settings, datasets=datasets, models=models, bundles=bundles, jobs=jobs),
+        Monitoring(sessions, settings, jobs=jobs, **parts),
         Outcomes(sessions, datasets),
     )

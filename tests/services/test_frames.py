@@ -16,8 +16,9 @@ from sqlalchemy import text
 from app.container import Services
 from app.errors import NoTrainingRows
 from app.ml.frame import Feature, FeatureKind, Frame
-from app.services.frames import TrainingRows
 from app.services.revisions import get_revision
+from app.services.row_source import RowSource
+from app.services.training_rows import SplitName, TrainingRows
 from app.tables import Dataset, Revision
 
 CDNOW = Path(__file__).parents[3] / "shared" / "data" / "cdnow_events" / "snapshots_reference.parquet"
@@ -41,12 +42,19 @@ async def newest(services: Services) -> tuple[Dataset, Revision]:
         return dataset, await get_revision(session, dataset)
 
 
-async def training_rows(services: Services, now: datetime | None = None) -> TrainingRows:
-    return await services.frames.training_rows(*await newest(services), now=now)
+async def open_rows(services: Services) -> RowSource:
+    return await services.frames.open(*await newest(services))
+
+
+async def training_rows(
+    services: Services, now: datetime | None = None, *, split: SplitName | None = "random"
+) -> TrainingRows:
+    dataset, _ = await newest(services)
+    return await services.frames.training_rows(dataset, await open_rows(services), split=split, now=now)
 
 
 async def active(services: Services, chunk_size: int = 100) -> list[Frame]:
-    return [chunk async for chunk in services.frames.active_chunks(*await newest(services), chunk_size=chunk_size)]
+    return [chunk async for chunk in (await open_rows(services)).active_chunks(chunk_size=chunk_size)]
 
 
 def undated(n: int, *, first: int = 0) -> str:
@@ -174,8 +182,7 @@ async def test_active_are_those_whose_newest_row_did_not_leave(client: httpx.Asy
     assert chunk.features["seats"].to_pylist() == [1, 6]
     assert chunk.as_of is not None
     assert chunk.as_of.to_pylist() == [datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC)]
-    found = await newest(services)
-    assert await services.frames.active_instant(*found) == datetime(2024, 6, 1, tzinfo=UTC)
+    assert await (await open_rows(services)).active_instant() == datetime(2024, 6, 1, tzinfo=UTC)
 
 
 async def test_chunks_of_several_parts_fit_together(client: httpx.AsyncClient, services: Services) -> None:
@@ -195,7 +202,7 @@ async def test_single_accounts_are_read_by_id(client: httpx.AsyncClient, service
     await describe(client)
     await upload(client, undated(20))
     await upload(client, "id,seats,plan,same,left\n0003,50,z,1,\n", method="POST")
-    frame = await services.frames.newest_rows(*await newest(services), ["0004", "0003", "nobody", "3' --"])
+    frame = await (await open_rows(services)).newest(["0004", "0003", "nobody", "3' --"])
     assert frame.accounts.to_pylist() == ["0003", "0004"]
     assert frame.features.to_pylist()[0] == {"seats": 50.0, "plan": "z", "same": 1.0}
     assert frame.churned is not None

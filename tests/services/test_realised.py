@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.services.realised import NO_LABELS, RealisedRows, read_realised
+from app.services.realised import RealisedRows, read_realised
+from app.services.row_source import NO_LABELS
 from app.tables import Dataset, Outcome, ScoringRun
 from tests.services.scoring_world import JANUARY, World, open_world
 

@@ -60,7 +60,7 @@ async def test_a_view_is_copied_with_the_types_it_has(client: httpx.AsyncClient,
     )
     async with services.sessions() as session:
         dataset = await services.datasets.resolve(session, None)
-    frame = await services.frames.newest_rows(dataset, revision, ["1", "2", "3"])
+    frame = await (await services.frames.open(dataset, revision)).newest(["1", "2", "3"])
     assert frame.features.select(["seats", "score", "plan", "code", "pays", 'quo"ted']).to_pylist() == [
         {"seats": 3, "score": None, "plan": "a", "code": "01", "pays": True, 'quo"ted': "x"},
         {"seats": None, "score": float("inf"), "plan": None, "code": "02", "pays": False, 'quo"ted': 'y, "z"'},
