@@ -24,7 +24,7 @@ from app.ml.frame import Frame
 from app.ml.trainer import FittedModel, train
 from app.sample import make_sample
 from app.schemas.config import ModelConfig, TrainingConfig
-from app.schemas.datasets import DatasetIn
+from app.schemas.datasets import SnapshotsIn
 from app.schemas.scoring import BatchIn
 from app.services.part_tables import stored_columns
 from app.services.revisions import get_revision
@@ -48,7 +48,7 @@ async def stream(table: pa.Table) -> AsyncIterator[bytes]:
 async def load(services: Services, n_accounts: int) -> tuple[Dataset, Revision]:
     """The sample as an undated dataset."""
     name = f"score-{time.time_ns()}"
-    body = DatasetIn(name=name, id_column="account_id", label_column="churned", positive_value="true")
+    body = SnapshotsIn(name=name, id_column="account_id", label_column="churned", positive_value="true")
     await services.datasets.create(body, actor="benchmark")
     snapshots = make_sample(n_accounts).snapshots
     await services.uploads.replace(name, stream(snapshots), media_type="text/csv", actor="benchmark")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from app.container import open_services, open_store
-from app.schemas.datasets import DatasetIn
+from app.schemas.datasets import SnapshotsIn
 from app.settings import Settings
 
 N_ROWS = 1_000_000
@@ -57,7 +57,7 @@ async def measure(path: Path) -> None:
         settings = Settings(home=Path(home) / "home")
         async with open_store(settings) as url, open_services(settings, url) as services:
             name = f"upload-{time.time_ns()}"
-            body = DatasetIn(name=name, id_column="account_id", label_column="churned", positive_value="true")
+            body = SnapshotsIn(name=name, id_column="account_id", label_column="churned", positive_value="true")
             await services.datasets.create(body, actor="benchmark")
             before = _peak_mb()
             for verb in (services.uploads.replace, services.uploads.append):

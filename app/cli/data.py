@@ -10,7 +10,7 @@ import typer
 from app.cli.options import request
 from app.container import Services
 from app.errors import DatasetExists, NotFound
-from app.schemas.datasets import DatasetIn
+from app.schemas.datasets import SnapshotsIn
 
 CHUNK_BYTES = 1024**2
 NEEDED = ("id_column", "label_column", "positive_value")
@@ -40,11 +40,11 @@ async def _exists(services: Services, name: str) -> bool:
     return True
 
 
-def _description(name: str, described: dict[str, Any]) -> DatasetIn:
+def _description(name: str, described: dict[str, Any]) -> SnapshotsIn:
     missing = [f"--{option.replace('_', '-')}" for option in NEEDED if option not in described]
     if missing:
         raise typer.BadParameter(f"There is no dataset {name} yet; to make it, give {', '.join(missing)}.")
-    return request(DatasetIn, name=name, **described)
+    return request(SnapshotsIn, name=name, **described)
 
 
 async def _pieces(file: Path) -> AsyncIterator[bytes]:

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Header, Request
 
 from app.deps import Caller, DatasetName, PagingDep, ServicesDep, refusals
 from app.schemas.common import Page
-from app.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPatch, RevisionOut, RowsOut
+from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionOut, RowsOut
+from app.schemas.described import DatasetIn
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 MediaType = Annotated[str, Header(alias="Content-Type", include_in_schema=False)]

@@ -10,6 +10,7 @@ from app.schemas.config import EvaluationConfig, ModelConfig, MonitoringConfig, 
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 Days = Annotated[Whole, Field(ge=0, le=36_500)]
+SourceTable = Annotated[str, Field(min_length=3, max_length=130, pattern=r"^[^.]+\.[^.]+$")]
 SAMPLE_DATASET: dict[str, str | int] = {
     "name": "customers",
     "id_column": "account_id",
@@ -34,12 +35,22 @@ class DefaultsIn(BodyIn):
         return self.model_dump(exclude_unset=True, mode="json")
 
 
-class DatasetIn(BodyIn):
+class DescribedIn(BodyIn):
+    """What every dataset is described by."""
+
+    name: Name
+    defaults: DefaultsIn = DefaultsIn()
+    split_seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
+        default=1, description="With the accounts' ids, it deals accounts to train, validation and test."
+    )
+
+
+class SnapshotsIn(DescribedIn):
     """A source of features and labels: one row per account, or per account and instant."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{**SAMPLE_DATASET}]})
 
-    name: Name
+    kind: Literal["snapshots"] = "snapshots"
     id_column: ColumnName = Field(description="Names the account; its cells are kept as written.")
     label_column: ColumnName = Field(description="Whether the account churned; an empty cell: not known yet.")
     positive_value: Annotated[str, Field(min_length=1, max_length=200)] = Field(
@@ -57,12 +68,8 @@ class DatasetIn(BodyIn):
         description="Days after the horizon in which a return undoes a churn; it ends what a version knows.",
     )
     exclude_columns: list[ColumnName] = Field(default=[], max_length=1000, description="Columns that are no features.")
-    source_table: Annotated[str, Field(min_length=3, max_length=130, pattern=r"^[^.]+\.[^.]+$")] | None = Field(
+    source_table: SourceTable | None = Field(
         default=None, description="`schema.table` of this database: read instead of uploads, as each job starts."
-    )
-    defaults: DefaultsIn = DefaultsIn()
-    split_seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
-        default=1, description="With the accounts' ids, it deals accounts to train, validation and test."
     )
 
     @model_validator(mode="after")
@@ -73,6 +80,10 @@ class DatasetIn(BodyIn):
         if set(special) & set(self.exclude_columns):
             raise ValueError("exclude_columns must not name the id, label or as_of column")
         return self
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of the table of datasets."""
+        return self.model_dump(exclude={"defaults"})
 
 
 class DatasetPatch(BodyIn):
@@ -158,6 +169,7 @@ class DatasetOut(BodyOut):
     grace_days: int
     exclude_columns: list[str]
     source_table: str | None
+    spec: dict[str, Any] | None = Field(description="Of events and queries: the rest of their description.")
     defaults: dict[str, Any]
     split_seed: int
     created_at: datetime

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions
 from app.errors import DatasetExists, FieldError, InvalidRequest, NotFound
 from app.schemas.common import Page, decode_cursor, page_of
-from app.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
+from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
+from app.schemas.described import DatasetIn
 from app.services.policy import require_defaults
 from app.services.revisions import get_revision
 from app.services.source_tables import copy_source, require_source
@@ -29,12 +30,7 @@ class Datasets:
 
     async def create(self, body: DatasetIn, *, actor: str) -> DatasetOut:
         """Describe a source; rows come later, by upload or from its table."""
-        dataset = Dataset(
-            **body.model_dump(exclude={"defaults"}),
-            kind="snapshots",
-            defaults=body.defaults.given(),
-            created_by=actor,
-        )
+        dataset = Dataset(**body.columns(), defaults=body.defaults.given(), created_by=actor)
         require_defaults(dataset, self._settings)
         try:
             async with self._sessions.begin() as session:

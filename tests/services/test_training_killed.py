@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.container import Services, open_services
 from app.sample import make_sample, write_csv
-from app.schemas.datasets import DatasetIn
+from app.schemas.datasets import SnapshotsIn
 from app.schemas.training import TrainIn
 from tests.working import ROOT, execute, family, make_settings, until
 
@@ -44,7 +44,7 @@ async def services(database_url: str, tmp_path: Path) -> AsyncIterator[Services]
 async def _add_sample(services: Services, path: Path) -> None:
     write_csv(make_sample(2000).snapshots, path)
     description = {"name": "customers", "id_column": "account_id", "label_column": "churned", "positive_value": "true"}
-    body = DatasetIn.model_validate(description | {"as_of_column": "as_of", "horizon_days": 60})
+    body = SnapshotsIn.model_validate(description | {"as_of_column": "as_of", "horizon_days": 60})
     await services.datasets.create(body, actor="tester")
 
     async def stream() -> AsyncIterator[bytes]:

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from app.container import Services, open_services
-from app.schemas.datasets import DatasetIn
+from app.schemas.datasets import SnapshotsIn
 from app.settings import Settings
 
-BODY = DatasetIn(name="d", id_column="id", label_column="left", positive_value="yes")
+BODY = SnapshotsIn(name="d", id_column="id", label_column="left", positive_value="yes")
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
