@@ -8,12 +8,15 @@ from app.schemas.datasets import SnapshotsIn
 from app.schemas.events import EventsIn
 
 
-def _kind(body: Any) -> Any:
-    """A body that names no kind is of snapshots."""
-    return body.get("kind", "snapshots") if isinstance(body, dict) else getattr(body, "kind", None)
+def _kind(body: Any) -> str:
+    """A body that names no kind is of snapshots; no field of a body is called as these tags are."""
+    kind = body.get("kind", "snapshots") if isinstance(body, dict) else getattr(body, "kind", None)
+    return f"kind={kind}"
 
 
 DatasetIn = Annotated[
-    Annotated[SnapshotsIn, Tag("snapshots")] | Annotated[EventsIn, Tag("events")],
-    Discriminator(_kind),
+    Annotated[SnapshotsIn, Tag("kind=snapshots")] | Annotated[EventsIn, Tag("kind=events")],
+    Discriminator(
+        _kind, custom_error_type="unknown_kind", custom_error_message="kind must be one of: snapshots, events, query"
+    ),
 ]
