@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Body, Header, Request
 
 from app.deps import Caller, DatasetName, PagingDep, ServicesDep, refusals
 from app.schemas.common import Page
 from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionOut, RowsOut
-from app.schemas.described import DatasetIn
+from app.schemas.described import EXAMPLES, DatasetIn
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 MediaType = Annotated[str, Header(alias="Content-Type", include_in_schema=False)]
@@ -37,8 +37,10 @@ REFUSALS = UNKNOWN | refusals(409, 413, 415)
     status_code=201,
     responses=refusals(409, 422),
 )
-async def create_dataset(body: DatasetIn, caller: Caller, services: ServicesDep) -> DatasetOut:
-    """Describe a source of rows: which columns name the account, the label and the instant."""
+async def create_dataset(
+    body: Annotated[DatasetIn, Body(openapi_examples=EXAMPLES)], caller: Caller, services: ServicesDep
+) -> DatasetOut:
+    """Describe a source: snapshots of accounts, or facts of which their features and labels are built."""
     return await services.datasets.create(body, actor=caller.name)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
-from app.schemas.datasets import SnapshotsIn
+from app.schemas.datasets import DescribedIn, SnapshotsIn
 from app.schemas.events import EventsIn
 
 
@@ -20,3 +20,10 @@ DatasetIn = Annotated[
         _kind, custom_error_type="unknown_kind", custom_error_message="kind must be one of: snapshots, events, query"
     ),
 ]
+
+
+def _example(kind: type[DescribedIn]) -> dict[str, Any]:
+    return {"value": kind.model_json_schema()["examples"][0]}
+
+
+EXAMPLES: dict[str, Any] = {"snapshots": _example(SnapshotsIn), "events": _example(EventsIn)}
