@@ -238,6 +238,13 @@ class RowsComeFromTable(HoldfastError):
     hint = "Change the table; the next training or scoring copies it. Or make another dataset without source_table."
 
 
+class FactsComeFromTable(HoldfastError):
+    """Facts were sent to a dataset that reads a table of the database."""
+
+    status, code, title = 409, "facts_come_from_table", "These facts come from a table"
+    hint = "Change the table; the next training or scoring copies it. Or make another dataset without source_table."
+
+
 class NoTrainingRows(HoldfastError):
     """A revision has no row to learn from."""
 

@@ -140,7 +140,9 @@ def revision_out(revision: Revision) -> RevisionOut:
 
 def revision_detail(revision: Revision) -> RevisionDetail:
     """All that is told of a revision."""
-    return RevisionDetail.model_validate(_told(revision) | {"columns": revision.columns, "instants": revision.instants})
+    return RevisionDetail.model_validate(
+        _told(revision) | {"columns": revision.columns, "instants": revision.instants, "facts": revision.facts}
+    )
 
 
 def _told(revision: Revision) -> dict[str, object]:
