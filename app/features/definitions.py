@@ -1,7 +1,8 @@
 """Every feature that is built from facts: its name, what it means in words, its unit, and the SQL that makes it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from app.features.plan import OTHER, EventKind, FeaturePlan
@@ -47,7 +48,16 @@ def define_features(spec: EventsIn, plan: FeaturePlan) -> tuple[Definition, ...]
         _of_attributes(spec, plan),
     )
     left_out = set(spec.exclude_features)
-    return tuple(each for each in found if each.name not in left_out)
+    return tuple(each for each in _with_distinct_names(found) if each.name not in left_out)
+
+
+def _with_distinct_names(definitions: Iterable[Definition]) -> Iterator[Definition]:
+    """A kind of event or an attribute may be called as something else is: the later one is numbered."""
+    seen: Counter[str] = Counter()
+    for each in definitions:
+        seen[each.name] += 1
+        name = each.name if seen[each.name] == 1 else f"{each.name} ({seen[each.name]})"
+        yield each if name == each.name else replace(each, name=name)
 
 
 def windows(spec: EventsIn) -> list[int]:
@@ -65,7 +75,7 @@ def _number(name: str, words: str, unit: str, sql: str, *, actionable: bool) -> 
 
 
 def _days_since(instant: str) -> str:
-    return f"date_part('epoch', $1 - {instant}) / 86400"
+    return f"date_part('epoch', $1::timestamptz - {instant}) / 86400"
 
 
 def _of_time() -> Iterator[Definition]:
@@ -74,12 +84,12 @@ def _of_time() -> Iterator[Definition]:
         "tenure_days", "days since the account was made", "days", _days_since("made.created_at"), actionable=False
     )
     recency = _days_since("e.last_at")
-    yield _number("days_since_event", "days since the last event", "days", recency, actionable=True)
+    yield _number("days_since_any_event", "days since the last event of any kind", "days", recency, actionable=True)
     yield _number("gap_mean_days", "usual days between two events", "days", "e.gap_mean", actionable=False)
     yield _number("gap_sd_days", "spread of the days between two events", "days", "e.gap_sd", actionable=False)
     yield _number(
-        "days_since_event_over_gap",
-        "days since the last event, as a multiple of the usual",
+        "days_since_any_event_over_gap",
+        "days since the last event of any kind, as a multiple of the usual",
         "",
         f"{recency} / nullif(e.gap_mean, 0)",
         actionable=True,

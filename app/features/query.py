@@ -64,9 +64,9 @@ class FeatureQuery:
         """The least that says who is active."""
         if self.spec.active.kind == "subscription":
             return [self._subscription(accounts), self._contract(), _ACTIVE_BY_CONTRACT]
-        recent = f"occurred_at >= $1 - make_interval(days => {self.spec.active.days}) AND {self._is_activity('kind')}"
-        event = self._event(accounts)
-        return [event, f"active AS (SELECT DISTINCT account_id FROM raw_event WHERE {recent})"]
+        since = f"$1::timestamptz - make_interval(days => {self.spec.active.days})"
+        recent = f"occurred_at >= {since} AND {self._is_activity('kind')}"
+        return [self._event(accounts), f"active AS (SELECT DISTINCT account_id FROM raw_event WHERE {recent})"]
 
     def _seen(self, accounts: str) -> list[str]:
         """Everything that was known at as_of."""
@@ -79,7 +79,7 @@ class FeatureQuery:
             days = self.spec.active.days
             parts.append(
                 "active AS (SELECT account_id FROM per_account "
-                f"WHERE last_activity_at >= $1 - make_interval(days => {days}))"
+                f"WHERE last_activity_at >= $1::timestamptz - make_interval(days => {days}))"
             )
         return [*parts, self._made(accounts)]
 
@@ -100,8 +100,9 @@ class FeatureQuery:
         cases = "".join(f" WHEN {quote(each.name)} THEN {code}" for code, each in enumerate(self.plan.kinds))
         code = f"CASE kind{cases} ELSE {len(self.plan.kinds)} END" if cases else "0"
         return f"""dated AS (
-            SELECT account_id, occurred_at, {code} AS kind, {self._is_activity("kind")} AS is_activity, quantity, amount,
-                   ceil(date_part('epoch', $1 - occurred_at) / 86400)::int AS age,
+            SELECT account_id, occurred_at, quantity, amount, {code} AS kind,
+                   {self._is_activity("kind")} AS is_activity,
+                   ceil(date_part('epoch', $1::timestamptz - occurred_at) / 86400)::int AS age,
                    date_part('epoch', occurred_at - lag(occurred_at) OVER
                        (PARTITION BY account_id ORDER BY occurred_at)) / 86400 AS gap
             FROM raw_event)"""
@@ -145,8 +146,9 @@ class FeatureQuery:
             SELECT account_id, max(last_at) AS last_at, max(last_activity_at) AS last_activity_at,
                    min(first_at) AS first_at,
                    sum(gaps) / nullif(sum(n_gaps), 0) AS gap_mean,
-                   sqrt(greatest(sum(squared_gaps) - sum(gaps) * sum(gaps) / nullif(sum(n_gaps), 0), 0)
-                        / nullif(sum(n_gaps) - 1, 0)) AS gap_sd,
+                   CASE WHEN sum(n_gaps) > 1 THEN sqrt(
+                       greatest(sum(squared_gaps) - sum(gaps) * sum(gaps) / sum(n_gaps), 0) / (sum(n_gaps) - 1)
+                   ) END AS gap_sd,
                    {", ".join(figures)}
             FROM per_kind GROUP BY account_id)"""
 
@@ -155,7 +157,8 @@ class FeatureQuery:
         key = "subscription_id" if self._has_subscription_ids else "started_at"
         newest, order = _newest_version(key)
         return f"""subscription AS (
-            SELECT {newest} account_id, started_at, CASE WHEN ended_at < $1 THEN ended_at END AS ended_at, plan, amount
+            SELECT {newest} account_id, started_at, plan, amount,
+                   CASE WHEN ended_at < $1::timestamptz THEN ended_at END AS ended_at
             FROM {self.tables.tables["subscriptions"]}
             WHERE {accounts} AND {_seen_at("started_at")}
             {order})"""
@@ -186,14 +189,14 @@ class FeatureQuery:
         return f"""made AS (
             SELECT DISTINCT ON (account_id) account_id, created_at{columns}
             FROM {self.tables.tables["accounts"]}
-            WHERE {accounts} AND {_seen_at("valid_from")} AND created_at < $1
+            WHERE {accounts} AND {_seen_at("valid_from")} AND created_at < $1::timestamptz
             ORDER BY account_id, valid_from DESC, recorded_at DESC NULLS LAST, added_in DESC)"""
 
     def _labels(self, accounts: str) -> list[str]:
         """Whether each active account churned in the horizon; null where it left in the lead already."""
         spec = self.spec
-        opens = f"$1 + make_interval(days => {spec.lead_days})"
-        ends = f"$1 + make_interval(days => {spec.lead_days + spec.horizon_days})"
+        opens = f"$1::timestamptz + make_interval(days => {spec.lead_days})"
+        ends = f"$1::timestamptz + make_interval(days => {spec.lead_days + spec.horizon_days})"
         if spec.active.kind == "event":
             return self._labels_by_events(accounts, opens, ends)
         return self._labels_by_contract(accounts, opens, ends)
@@ -228,7 +231,7 @@ class FeatureQuery:
             f"""churn AS (
             SELECT account_id, min(ended_at) AS churned_at
             FROM final_subscription AS over
-            WHERE ended_at >= $1 AND NOT EXISTS (
+            WHERE ended_at >= $1::timestamptz AND NOT EXISTS (
                 SELECT 1 FROM final_subscription AS next
                 WHERE next.account_id = over.account_id
                   AND next.started_at <= over.ended_at + {grace}
@@ -248,7 +251,7 @@ def quote(text: str) -> str:
 
 def _seen_at(dated: str) -> str:
     """Facts of the revision that had happened, and were recorded, before as_of."""
-    return f"added_in <= $2 AND {dated} < $1 AND (recorded_at IS NULL OR recorded_at < $1)"
+    return f"added_in <= $2 AND {dated} < $1::timestamptz AND (recorded_at IS NULL OR recorded_at < $1::timestamptz)"
 
 
 def _newest_version(key: str) -> tuple[str, str]:

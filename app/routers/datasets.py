@@ -98,7 +98,13 @@ async def append_rows(
     "/{name}/facts/{fact}", operation_id="replace_facts", status_code=201, responses=REFUSALS, openapi_extra=FACTS_BODY
 )
 async def replace_facts(
-    name: DatasetName, fact: Fact, request: Request, caller: Caller, services: ServicesDep, content_type: MediaType = ""
+    name: DatasetName,
+    fact: Fact,
+    *,
+    request: Request,
+    caller: Caller,
+    services: ServicesDep,
+    content_type: MediaType = "",
 ) -> FactsOut:
     """Upload a file that replaces the accounts, subscriptions or events of a dataset: a new revision."""
     return await services.facts.replace(name, fact, request.stream(), media_type=content_type, actor=caller.name)
@@ -108,7 +114,13 @@ async def replace_facts(
     "/{name}/facts/{fact}", operation_id="append_facts", status_code=201, responses=REFUSALS, openapi_extra=FACTS_BODY
 )
 async def append_facts(
-    name: DatasetName, fact: Fact, request: Request, caller: Caller, services: ServicesDep, content_type: MediaType = ""
+    name: DatasetName,
+    fact: Fact,
+    *,
+    request: Request,
+    caller: Caller,
+    services: ServicesDep,
+    content_type: MediaType = "",
 ) -> FactsOut:
     """Upload facts to add, older ones too: a new revision; a file that was taken in before adds nothing."""
     return await services.facts.append(name, fact, request.stream(), media_type=content_type, actor=caller.name)

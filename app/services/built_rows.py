@@ -195,7 +195,7 @@ class BuiltRows:
             return NO_LABELS
         labels = self._query.labels(EVERY_ACCOUNT)
         instant = f"'{as_of.isoformat()}'::timestamptz"
-        labels = labels.replace("$1", instant).replace("$2", str(self._revision.number))
+        labels = labels.replace("$1::timestamptz", instant).replace("$2", str(self._revision.number))
         columns = f'account_id COLLATE "default" AS account_id, {instant} AS as_of, churned'
         return f"SELECT {columns} FROM ({labels}) AS labels WHERE churned IS NOT NULL"  # noqa: S608
 

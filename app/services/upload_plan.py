@@ -79,7 +79,7 @@ def infer_plan(dataset: Dataset, file: RowFile, before: Sequence[StoredColumn]) 
 def judge_column(
     name: str, column: str, observer: ColumnObserver | None, fallback: ColumnKind, file: RowFile
 ) -> StoredColumn:
-    """What becomes of a column that was looked at; one without an observer is left out, without a value it falls back."""
+    """What becomes of a column that was looked at; without an observer it is left out, without values it falls back."""
     if observer is None:
         return StoredColumn(name, ColumnKind.UNSUPPORTED, None, "left out by exclude_columns")
     kind = observer.kind or fallback
