@@ -94,8 +94,9 @@ def require_equal(frame: Frame, reference: pd.DataFrame) -> None:
     np.testing.assert_array_equal(np.asarray(frame.churned), expected["churn"])
     for theirs, ours in (COUNTS | SUMS | MEANS | TIMES).items():
         tolerance = 0.005 if theirs.startswith("amt") else 1e-6
+        figures = expected[theirs].replace(np.inf, np.nan)  # over a usual gap of 0 days nothing can be said
         found = frame.features[ours].to_numpy()
-        np.testing.assert_allclose(found, expected[theirs], rtol=0, atol=tolerance, err_msg=theirs)
+        np.testing.assert_allclose(found, figures, rtol=0, atol=tolerance, err_msg=theirs)
 
 
 async def test_retail_is_rebuilt_row_by_row(client: httpx.AsyncClient, services: Services) -> None:
