@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from app.db import Sessions
 from app.errors import Conflict
@@ -20,7 +21,7 @@ from app.services.frames import Frames
 from app.services.revisions import get_revision
 from app.services.row_source import RowSource
 from app.services.sides import read_used_accounts
-from app.services.training_rows import TrainingRows, row_instants
+from app.services.training_rows import TrainingRows, among, row_instants
 from app.tables import Dataset, Revision, Training
 
 MAX_ACTIVE = 200_000  # accounts whose scores the distribution check reads; of more, every k-th by id
@@ -101,7 +102,7 @@ class EvidenceRoom:
         )
         async with self._sessions() as session:
             used_accounts = await read_used_accounts(session, candidate.dataset.id)
-        used = np.isin(np.asarray(rows.frame.accounts.to_pylist(), dtype=object), list(used_accounts))
+        used = among(rows.frame.accounts, pa.array(used_accounts, pa.string()))
         fair = fair_rows(_instants(rows.frame), used, knowledge_of(training))
         at = np.flatnonzero((rows.sides == "test") & fair)
         if not at.size:
