@@ -42,7 +42,7 @@ class Services:
         self.jobs = Jobs(self.sessions, heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds)
         self.datasets = Datasets(self.sessions, settings)
         self.uploads = Uploads(self.sessions, self.datasets, max_upload_bytes=settings.max_upload_bytes)
-        self.facts = Facts(self.engine, self.sessions, self.datasets, max_upload_bytes=settings.max_upload_bytes)
+        self.facts = Facts(self.sessions, self.datasets, max_upload_bytes=settings.max_upload_bytes)
         self.features = Features(self.sessions, self.datasets)
         self.frames = Frames(self.sessions)
         self._add_models(settings, database_url)

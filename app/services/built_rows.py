@@ -24,8 +24,8 @@ from app.features.query import (
 from app.ml.cells import ColumnKind
 from app.ml.frame import Feature, FeatureKind, Frame
 from app.schemas.events import Fact, utc_instants
+from app.services.fact_storing import find_fact_table, spec_of
 from app.services.fact_tables import fact_table, select_member_after
-from app.services.facts import find_fact_table, spec_of
 from app.services.part_tables import StoredColumn
 from app.services.row_source import NO_LABELS, LabelledRows, MaturedInstants, label_span, nothing_to_train_on
 from app.services.stored_rows import ARROW_TYPES, KEY_FIELDS, to_frame

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import copy_in
+from app.db import Sessions, copy_in
 from app.ml.cells import ColumnKind
 from app.schemas.events import EventsIn, Fact
 from app.services.part_tables import SQL_TYPES, StoredColumn
@@ -97,10 +97,10 @@ async def add_facts(session: AsyncSession, dataset: Dataset, table: FactTable, r
     )
 
 
-async def tidy_fact_table(engine: AsyncEngine, table_id: int) -> None:
+async def tidy_fact_table(sessions: Sessions, table_id: int) -> None:
     """Tell the planner what is there, and mark pages as visible to all, so that the index alone answers."""
-    async with engine.connect() as connection:
-        autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+    async with sessions() as session:
+        autocommit = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         await autocommit.execute(text(f"VACUUM (ANALYZE) data.{fact_table(table_id)}"))
 
 
