@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions, copy_out
 from app.errors import NoRows, RowsDoNotFit
 from app.features.definitions import Definition, define_features
-from app.features.plan import Attribute, FeaturePlan, freeze_plan, unknown_kinds
+from app.features.plan import OTHER, Attribute, FeaturePlan, freeze_plan, unknown_kinds
 from app.features.query import (
     AFTER_ACCOUNT,
     BETWEEN_ACCOUNTS,
@@ -24,6 +24,7 @@ from app.features.query import (
 from app.ml.cells import ColumnKind
 from app.ml.frame import Feature, FeatureKind, Frame
 from app.schemas.events import Fact, utc_instants
+from app.schemas.scoring import RowProblem
 from app.services.fact_storing import find_fact_table, spec_of
 from app.services.fact_tables import fact_table, select_member_after
 from app.services.part_tables import StoredColumn
@@ -119,6 +120,20 @@ class BuiltRows:
     def plan(self) -> dict[str, Any] | None:
         """The kinds of event and the attributes."""
         return self._query.plan.to_json()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Kinds of event that came after the plan was made."""
+        if not self.other_kinds:
+            return ()
+        listed = ", ".join(f"{kind} ({n:,})" for kind, n in list(self.other_kinds.items())[:5])
+        more = " and others" if len(self.other_kinds) > 5 else ""
+        return (f"Kinds of event without features of their own, counted as {OTHER}: {listed}{more}.",)
+
+    def absent(self, account_id: str) -> RowProblem:
+        """It is not active, or nothing is known of it."""
+        detail = f"{account_id!r} is not active at {self.known_until.isoformat()}, where the facts end, or not known."
+        return RowProblem(code="inactive_account", detail=detail)
 
     @property
     def known_until(self) -> datetime:

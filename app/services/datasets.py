@@ -11,6 +11,7 @@ from app.errors import DatasetExists, FieldError, InvalidRequest, NotFound
 from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
 from app.schemas.described import DatasetIn
+from app.services.fact_sources import copy_fact_sources, require_fact_sources
 from app.services.policy import require_defaults
 from app.services.revisions import get_revision
 from app.services.source_tables import copy_source, require_source
@@ -36,6 +37,8 @@ class Datasets:
             async with self._sessions.begin() as session:
                 if dataset.source_table is not None:
                     await require_source(session, dataset)
+                if dataset.kind == "events":
+                    await require_fact_sources(session, dataset)
                 session.add(dataset)
                 await session.flush()
                 await session.refresh(dataset)
@@ -109,8 +112,10 @@ class Datasets:
         """
         async with self._sessions.begin() as session:
             dataset = await session.get_one(Dataset, dataset_id)
-            if dataset.source_table is None:
+            if dataset.source_table is None and dataset.kind != "events":
                 return await get_revision(session, dataset)
+        if dataset.kind == "events":
+            return await copy_fact_sources(self._sessions, dataset)
         return await copy_source(self._sessions, dataset)
 
 

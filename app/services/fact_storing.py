@@ -75,7 +75,7 @@ async def store_facts(
     """All or nothing: one transaction adds the rows and makes the revision, under the lock of the dataset."""
     spec = spec_of(dataset)
     file = await asyncio.to_thread(open_rows, path, list(spec.facts[fact].named.values()))
-    upload = _Upload(dataset, spec, fact, file, await asyncio.to_thread(_sha256, path), actor)
+    upload = _Upload(dataset, spec, fact, file, await hash_file(path), actor)
     async with sessions.begin() as session:
         await lock_revisions(session, dataset)
         newest = await newest_revision(session, dataset)
@@ -116,6 +116,11 @@ async def _add(
     revision = await _make_revision(session, upload, newest, table, tally, now=now)
     session.add(FactUpload(fact_table_id=table.id, sha256=upload.sha256, revision_id=revision.id, n_rows=n_rows))
     return TakenFacts(revision, n_rows, is_new=True, warnings=plan.warnings), table.id
+
+
+async def hash_file(path: Path) -> str:
+    """The SHA-256 of a file, by which one that was taken in before is known again."""
+    return await asyncio.to_thread(_sha256, path)
 
 
 def _sha256(path: Path) -> str:
