@@ -11,6 +11,7 @@ import pyarrow as pa
 from app.db import Sessions
 from app.errors import Conflict
 from app.ml.encoding import EncodingError
+from app.ml.fingerprint import training_data_hash
 from app.ml.frame import Floats, Frame
 from app.ml.gate import Evidence, Production
 from app.ml.instants import Bools, fair_rows
@@ -217,5 +218,16 @@ def _describe(candidate: Candidate, test: _TestRows, n_active: int, n_active_sco
         "n_active": n_active,
         "n_active_scored": n_active_scored,
         "split": rows.split,
+        "as_trained": _as_trained(candidate, rows),
         "warnings": list(rows.warnings),
     }
+
+
+def _as_trained(candidate: Candidate, rows: TrainingRows) -> bool | None:
+    """The rows of its training could be rebuilt exactly, whatever came since; None on another revision."""
+    if candidate.revision.id != candidate.training.revision_id:
+        return None
+    known: bool = (
+        training_data_hash(rows.frame, rows.sides, rows.features) == candidate.trained.report["training_data_hash"]
+    )
+    return known
