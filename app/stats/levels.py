@@ -44,7 +44,7 @@ def auc_of_levels(negative: Floats, positive: Floats) -> float:
     if not n_pairs:
         return float("nan")
     below = np.cumsum(negative) - negative
-    return float(positive @ (below + negative / 2) / n_pairs)
+    return float((positive * (below + negative / 2)).sum() / n_pairs)
 
 
 def best_place(negative: Floats, positive: Floats, extra_negative: float, extra_positive: float) -> int:

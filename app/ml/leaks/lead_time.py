@@ -15,7 +15,8 @@ from app.ml.leaks.risk import fit_risk
 from app.ml.leaks.rows import LabelledRows
 from app.ml.leaks.single_feature import BOTH_ENDS
 from app.stats.arrays import Bools, Estimate
-from app.stats.ranking import auc, delong
+from app.stats.ranking import auc
+from app.stats.stratified import delong_within
 
 CLIFF_DROP = 0.15  # of AUC within the shortest lead, as a 99 % lower bound; our choice, rates in benchmarks/leaks.py
 SHAPELESS_DROP = 0.30  # where one lead only is given, and a cliff can't be told from a decay; our choice
@@ -74,10 +75,10 @@ def probe_lead_time(column: Column, rows: LabelledRows, lagged: Sequence[Lagged]
         return None
     risk = fit_risk(column, rows)
     now = risk.scores(column.values)[kept]
-    if auc(y, now) < 0.5 + CLIFF_DROP:
+    if auc(y, now) < 0.5 + CLIFF_DROP:  # cheap, and seldom passed
         return None
     scores = np.stack([now, *(risk.scores(read_like(each.features, column))[kept] for each in near)])
-    found = delong(y, scores, accounts)
+    found = delong_within(y, scores, risk.strata[kept], accounts)
     return _judge(column, near, found.auc, found.covariance, n_churners=rows.count_accounts(kept & rows.churned))
 
 

@@ -61,7 +61,7 @@ def _probe(feature: str, probe: str, orders: list[Floats], rows: LabelledRows) -
     if min(rows.n_churners, rows.n_stayers) < MIN_CHURNERS:
         return None
     scores = max((each if auc(rows.y, each) >= 0.5 else -each for each in orders), key=lambda each: auc(rows.y, each))
-    found = estimate_auc(rows, scores)
+    found = estimate_auc(rows, scores, np.zeros_like(rows.accounts))
     bound = lower_bound(found)
     if not bound >= ORDER_AUC:
         return None

@@ -1,4 +1,4 @@
-"""One feature as a score of risk: what must be learned from labels is learned from the accounts of other folds."""
+"""One feature as a score of risk: what must be learned from labels is learned from the other half of the accounts."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,13 +7,22 @@ import numpy as np
 
 from app.ml.frame import FeatureKind, Floats
 from app.ml.leaks.columns import Column
-from app.ml.leaks.rows import N_FOLDS, LabelledRows
-from app.stats.arrays import Ints
+from app.ml.leaks.rows import N_HALVES, LabelledRows
+from app.stats.arrays import Bools, Ints
 from app.stats.levels import auc_of_levels, best_place, count_classes
 
 
 class Risk(Protocol):
-    """How a feature ranks accounts."""
+    """How a feature ranks accounts.
+
+    Attributes
+    ----------
+    strata : ndarray of shape (n,); scores compare among rows of one stratum only
+    """
+
+    @property
+    def strata(self) -> Ints:
+        """Zeros where nothing was learned from labels, else the halves."""
 
     def scores(self, values: Floats) -> Floats:
         """Of values of the feature, of shape (n,): larger means more at risk; the rows are those it was fitted on."""
@@ -21,44 +30,44 @@ class Risk(Protocol):
 
 @dataclass(frozen=True)
 class NumberRisk:
-    """The number itself, or its negative; a missing value stands where the other folds rank best with it.
+    """The number itself, or its negative; a missing value stands where the other half ranks best with it.
 
     Attributes
     ----------
     rising : larger numbers are more at risk
-    cuts : ndarray of shape (5,); the value at which a row of each fold stands where it is missing
-    folds : ndarray of shape (n,)
+    cuts : ndarray of shape (2,); the value at which a row of each half stands where it is missing
+    strata : ndarray of shape (n,); the halves
     """
 
     rising: bool
     cuts: Floats
-    folds: Ints
+    strata: Ints
 
     def scores(self, values: Floats) -> Floats:
         """The numbers, negated where small ones are at risk: shape (n,)."""
-        placed = np.where(np.isnan(values), self.cuts[self.folds], values)
+        placed = np.where(np.isnan(values), self.cuts[self.strata], values)
         return placed if self.rising else -placed
 
 
 @dataclass(frozen=True)
 class LevelRisk:
-    """The churn rate of the level among the accounts of other folds.
+    """The churn rate of the level among the other half of the accounts.
 
     Attributes
     ----------
-    rates : ndarray of shape (5, levels + 2), 0..1; by fold and level, then missing, then unknown
-    folds : ndarray of shape (n,)
+    rates : ndarray of shape (2, levels + 2), 0..1; by half and level, then missing, then unknown
+    strata : ndarray of shape (n,); the halves
     """
 
     rates: Floats
-    folds: Ints
+    strata: Ints
 
     def scores(self, values: Floats) -> Floats:
         """The rates: shape (n,)."""
         n_known = self.rates.shape[1] - 2
         codes = np.where(np.isnan(values), n_known, values)
         codes = np.where(codes < 0, n_known + 1, codes).astype(np.int64)
-        return np.asarray(self.rates[self.folds, codes], dtype=np.float64)
+        return np.asarray(self.rates[self.strata, codes], dtype=np.float64)
 
 
 def fit_risk(column: Column, rows: LabelledRows) -> Risk:
@@ -66,18 +75,20 @@ def fit_risk(column: Column, rows: LabelledRows) -> Risk:
 
     - The *direction* of a number is taken from all rows. That could lift an AUC near .5, never one near .9: with 20
       churners, a feature of true AUC .9 points the wrong way less than once in 10^6.
-    - The *place of missing numbers* is chosen on the accounts of the other folds, among all places between two values.
-    - The *rate of a level* is that of the other folds, (churners + base rate) / (rows + 1); a level that they do not
-      hold has the base rate. Its direction is known, and not turned round: out of fold a rate that means nothing ranks
-      slightly backwards.
+    - The *place of missing numbers*, among all places between two values, is chosen on the other half of the accounts.
+    - The *rate of a level* is that of the other half, (churners + base rate) / (rows + 1); a level that it does not
+      hold has the base rate. Its direction is known, and not turned round.
+
+    Rows are compared within their half: across halves, a row would meet rates that know its own label, and rank
+    backwards where its level is rare or tied.
     """
     if column.feature.kind is FeatureKind.CATEGORICAL:
-        return LevelRisk(_rates(column, rows), rows.folds)
+        return LevelRisk(_rates(column, rows), rows.halves)
     rising = best_auc(column, rows, rising=True) >= best_auc(column, rows, rising=False)
     if not column.missing.any():
-        return NumberRisk(rising, np.zeros(N_FOLDS), rows.folds)
-    by_fold = [_cut(column, *_counts_outside(column, rows, fold), rising=rising) for fold in range(N_FOLDS)]
-    return NumberRisk(rising, np.array(by_fold), rows.folds)
+        return NumberRisk(rising, np.zeros(1), np.zeros_like(rows.halves))
+    cuts = [_cut(column, rows, rows.halves != half, rising=rising) for half in range(N_HALVES)]
+    return NumberRisk(rising, np.array(cuts), rows.halves)
 
 
 def best_auc(column: Column, rows: LabelledRows, *, rising: bool) -> float:
@@ -92,13 +103,9 @@ def best_auc(column: Column, rows: LabelledRows, *, rising: bool) -> float:
     )
 
 
-def _counts_outside(column: Column, rows: LabelledRows, fold: int) -> tuple[Floats, Floats]:
-    outside = rows.folds != fold
-    return count_classes(rows.y[outside], column.codes[outside], column.n_known + 1)
-
-
-def _cut(column: Column, negative: Floats, positive: Floats, *, rising: bool) -> float:
-    """The value between two others where missing ones rank best; infinite at either end."""
+def _cut(column: Column, rows: LabelledRows, learn: Bools, *, rising: bool) -> float:
+    """The value between two others where missing ones rank best among rows to learn from; infinite at either end."""
+    negative, positive = count_classes(rows.y[learn], column.codes[learn], column.n_known + 1)
     if rising:
         place = best_place(negative[:-1], positive[:-1], negative[-1], positive[-1])
     else:
@@ -109,11 +116,7 @@ def _cut(column: Column, negative: Floats, positive: Floats, *, rising: bool) ->
 
 def _rates(column: Column, rows: LabelledRows) -> Floats:
     width = column.n_known + 2
-    base = float(rows.y.mean())
-    cells = rows.folds * width + column.codes
-    counts = count_classes(rows.y, cells, N_FOLDS * width)
-    negative, positive = (each.reshape(N_FOLDS, width) for each in counts)
-    n = negative + positive
-    elsewhere = positive.sum(axis=0) - positive
-    rates: Floats = (elsewhere + base) / (n.sum(axis=0) - n + 1)
+    counts = count_classes(rows.y, rows.halves * width + column.codes, N_HALVES * width)
+    negative, positive = (each.reshape(N_HALVES, width)[::-1] for each in counts)  # each half learns from the other
+    rates: Floats = (positive + rows.y.mean()) / (positive + negative + 1)
     return rates

@@ -1,4 +1,4 @@
-"""The labelled rows that the probes share: labels, accounts, instants, and folds for what is learned from labels."""
+"""The labelled rows that the probes share: labels, accounts, instants, and halves."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from app.ml.frame import Floats, Frame
 from app.stats.arrays import Bools, Ints
 
 MAX_ROWS = 200_000  # more are sampled by account: 20,000 churners tell an AUC to .002, and time stays bounded
-N_FOLDS = 5  # as in training, STATISTICS.md section 1
+N_HALVES = 2  # what is learned from the labels of one is measured on the other
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class LabelledRows:
     ----------
     y : ndarray of shape (n,); 1 churned, 0 stayed
     accounts : ndarray of shape (n,); 0..n_accounts-1, the same number for rows of one account
-    folds : ndarray of shape (n,); 0..4, the same for rows of one account
+    halves : ndarray of shape (n,); 0 or 1, the same for rows of one account; churners are dealt evenly
     one_each : ndarray of shape (n_accounts,); the position of one random row of each account
     as_of_us : ndarray of shape (n,) or None; microseconds since 1970, None in undated data
     n_features : features looked at, over which the logical probes share their error
@@ -29,7 +29,7 @@ class LabelledRows:
 
     y: Floats
     accounts: Ints
-    folds: Ints
+    halves: Ints
     one_each: Ints
     as_of_us: Ints | None
     n_features: int
@@ -105,7 +105,7 @@ def account_codes(accounts: pa.Array) -> Ints:
 
 
 def prepare_rows(frame: Frame, *, n_features: int, seed: int) -> LabelledRows:
-    """Labels, accounts and folds of a frame whose rows all have a label."""
+    """Labels, accounts and halves of a frame whose rows all have a label."""
     codes = account_codes(frame.accounts)
     rng = np.random.default_rng(seed)
     n_accounts = int(codes.max()) + 1 if codes.size else 0
@@ -113,11 +113,20 @@ def prepare_rows(frame: Frame, *, n_features: int, seed: int) -> LabelledRows:
     one_each = np.empty(n_accounts, dtype=np.int64)
     one_each[codes[shuffled]] = shuffled  # the last one written stays: a random row of the account
     as_of = None if frame.as_of is None else frame.as_of.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    y = np.asarray(frame.churned, dtype=np.float64)
     return LabelledRows(
-        y=np.asarray(frame.churned, dtype=np.float64),
+        y=y,
         accounts=codes,
-        folds=(rng.permutation(n_accounts) % N_FOLDS)[codes],
+        halves=_deal_halves(np.bincount(codes, weights=y, minlength=n_accounts) > 0, rng)[codes],
         one_each=one_each,
         as_of_us=None if as_of is None else np.asarray(as_of, dtype=np.int64),
         n_features=n_features,
     )
+
+
+def _deal_halves(ever_churned: Bools, rng: np.random.Generator) -> Ints:
+    """The half of each account; churners and others are dealt apart, each evenly."""
+    halves = np.empty(ever_churned.size, dtype=np.int64)
+    for members in (np.flatnonzero(ever_churned), np.flatnonzero(~ever_churned)):
+        halves[rng.permutation(members)] = np.arange(members.size) % N_HALVES
+    return halves

@@ -1,7 +1,5 @@
 """Probe: one feature alone ranks churners nearly without fault."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from app.ml.frame import FeatureKind, Floats
@@ -9,7 +7,9 @@ from app.ml.leaks.columns import Column
 from app.ml.leaks.findings import MIN_CHURNERS, Finding, Level
 from app.ml.leaks.risk import best_auc, fit_risk
 from app.ml.leaks.rows import LabelledRows
-from app.stats.ranking import AucEstimate, auc_estimate
+from app.stats.arrays import Ints
+from app.stats.ranking import AucEstimate
+from app.stats.stratified import delong_within
 
 CERTAIN_AUC = 0.97  # STATISTICS.md section 7
 CERTAIN_CHURNERS = 50  # STATISTICS.md section 7; accounts
@@ -32,7 +32,8 @@ def probe_single_feature(column: Column, rows: LabelledRows) -> Finding | None:
     """
     if min(rows.n_churners, rows.n_stayers) < MIN_CHURNERS or not _can_reach(column, rows, SUSPECTED_AUC):
         return None
-    found = estimate_auc(rows, fit_risk(column, rows).scores(column.values))
+    risk = fit_risk(column, rows)
+    found = estimate_auc(rows, risk.scores(column.values), risk.strata)
     bound = lower_bound(found)
     if not bound >= SUSPECTED_AUC:
         return None
@@ -52,13 +53,14 @@ def _can_reach(column: Column, rows: LabelledRows, least: float) -> bool:
     """A cheap upper bound for numbers, without intervals and folds; texts are always looked at."""
     if column.feature.kind is FeatureKind.CATEGORICAL:
         return column.n_levels > 1
-    return any(best_auc(column, rows, rising=rising) >= least for rising in (True, False))
+    return max(best_auc(column, rows, rising=True), best_auc(column, rows, rising=False)) >= least
 
 
-def estimate_auc(rows: LabelledRows, scores: Floats) -> AucEstimate:
-    """AUC clustered by account; the sizes that its interval knows are accounts of either class, not rows."""
-    found = auc_estimate(rows.y, scores, rows.accounts)
-    return replace(found, n_positive=rows.n_churners, n_negative=rows.n_stayers)
+def estimate_auc(rows: LabelledRows, scores: Floats, strata: Ints) -> AucEstimate:
+    """AUC within strata, clustered by account; the sizes that its interval knows are accounts, not rows."""
+    found = delong_within(rows.y, scores[np.newaxis], strata, rows.accounts)
+    se = float(np.sqrt(np.maximum(found.covariance[0, 0], 0)))
+    return AucEstimate(float(found.auc[0]), se, n_positive=rows.n_churners, n_negative=rows.n_stayers)
 
 
 def lower_bound(found: AucEstimate) -> float:
