@@ -86,9 +86,10 @@ def test_rows_without_a_label_are_passed_over(data: tuple[Frame, Sides]) -> None
     labels: Floats = np.asarray(frame.churned).copy()
     labels[np.random.default_rng(1).random(len(frame)) < 0.3] = np.nan
     known = np.flatnonzero(~np.isnan(labels))
-    assert find_leaks(replace(frame, churned=labels), FEATURES, seed=1) == find_leaks(
-        frame.take(known), FEATURES, seed=1
-    )
+    lagged = [Lagged(days, frame.features.set_column(2, "risk_note", frame.features["usage"])) for days in (7.0, 14.0)]
+    partly = find_leaks(replace(frame, churned=labels), FEATURES, seed=1, lagged=lagged)
+    assert "risk_note:cliff_against_lead_time" in {each.name for each in partly}
+    assert partly == find_leaks(frame.take(known), FEATURES, seed=1, lagged=[each.take(known) for each in lagged])
     assert find_leaks(replace(frame, churned=np.full(len(frame), np.nan)), FEATURES, seed=1) == ()
 
 

@@ -66,6 +66,7 @@ def test_a_name_alone_makes_no_instants() -> None:
     rng = np.random.default_rng(1)
     assert read(rng.lognormal(21, 0.5, 500).round(), "spend_at") is None
     assert read(np.arange(50.0), "support_time") is None
+    assert read(np.array([1.5e9 + 7, 1.6e9 + 3, 5e9, 6e9]), "balance_at") is None  # two open ends are none
 
 
 def test_last_words_of_names() -> None:

@@ -40,7 +40,7 @@ def test_planted_twins_are_counted() -> None:
     assert found.name == "accounts:twins_across_sides"
     n_parted = int((sides[:40] != sides[-40:]).sum())
     assert found.evidence["n_twin_accounts"] == 2 * n_parted
-    assert found.evidence["n_pairs"] == n_parted
+    assert found.evidence["n_groups"] == n_parted
     assert found.evidence["share_of_accounts"] == 2 * n_parted / N
 
 
@@ -93,6 +93,13 @@ def purchases(seed: int, n: int = 3000) -> Matrix:
 @pytest.mark.parametrize("seed", range(4))
 def test_accounts_of_one_order_are_no_twins(seed: int) -> None:
     assert probe(purchases(seed), deal(seed, 3000)) is None
+
+
+def test_a_common_kind_of_account_is_no_twin() -> None:
+    """Nobody else has nothing at all, but those forty are no one customer."""
+    X = continuous()
+    X[:40] = 0
+    assert probe(X, deal()) is None
 
 
 def test_rounding_keeps_missing_apart() -> None:
