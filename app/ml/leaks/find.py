@@ -68,9 +68,10 @@ def find_leaks(
     kept = labelled_positions(frame, seed=seed, max_rows=max_rows)
     if not kept.size:
         return ()
-    taken = frame.take(kept)
+    everything = kept.size == len(frame)  # then a copy is spared
+    taken = frame if everything else frame.take(kept)
     rows = prepare_rows(taken, n_features=max(len(features), 1), seed=seed)
-    earlier = [each.take(kept) for each in lagged]
+    earlier = lagged if everything else [each.take(kept) for each in lagged]
     prints = Fingerprints.empty(kept.size)
     findings: list[Finding] = []
     for feature in features:

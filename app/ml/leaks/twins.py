@@ -14,7 +14,7 @@ from app.stats.arrays import Bools, Ints
 N_PARTS = 3  # of the features; each must tell the twins from everybody else by itself
 MAX_TWINS = 3  # accounts that share all values; more are a common kind of account
 MIN_TWIN_ACCOUNTS = 10  # our choice; fewer are an oddity
-MIN_TWIN_SHARE = 0.01  # of the accounts; our choice: one account in a hundred known twice moves an AUC by some .002
+MIN_TWIN_SHARE = 0.01  # of the accounts; our choice
 GRID = 1e-3  # of the interquartile range; numbers that agree to it are the same
 Words = npt.NDArray[np.uint64]
 _FARTHEST = 2.0**60  # steps of the grid; farther values are one
@@ -72,12 +72,12 @@ def _scramble(words: Words) -> Words:
 
 
 def probe_twins(prints: Fingerprints, sides: Sides, rows: LabelledRows) -> Finding | None:
-    """Suspect accounts that agree in all features with another account on another side.
+    r"""Suspect accounts that agree in all features with another account on another side.
 
     Discreteness brings accounts together too: many have no order at all, or one of the same price. So a pair (or three)
-    counts only where each third of the features tells it from everybody else by itself. Two of n accounts come
-    together so by chance in one third in about 1 of n pairs at most; in three that are independent, in fewer than one
-    of all pairs together. It speaks from 10 accounts that are 1 % of all.
+    counts only where each third of the features tells it from everybody else by itself. Two of n accounts share
+    what nobody else has in one third with a chance of about 1/n at most, so chance makes fewer than one such pair of
+    :math:`n^2/2` where the thirds are independent. It speaks from 10 accounts that are 1 % of all.
 
     Numbers that differ by less than a thousandth of the interquartile range are equal, but for the few that lie
     on either side of a step of that grid.
