@@ -89,9 +89,7 @@ def truth_blocks(config: SimulatorConfig, as_of: datetime) -> Iterator[pa.Table]
     come is not known then, and not in it); `churned`, what happened, null where window and grace are not over by the
     end; `ended_at`, the first end of service after `as_of`, null where there is none by the end.
     """
-    day = config.day_of(as_of)
-    if not 0 <= day <= config.n_days:
-        raise ValueError(f"{as_of} is not between {config.start} and {config.end}.")
+    day = config.day_within(as_of)
     for block in range(len(config.block_sizes)):
         yield _truth_block(config, block, day)
 

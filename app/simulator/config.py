@@ -111,7 +111,7 @@ class SimulatorConfig:
         _require(self.events_factor >= 0 and 0 <= self.late_share <= 1, "rates are not negative, shares 0..1")
         self._require_switches()
         for instant in self._instants():
-            _require(instant.utcoffset() == timedelta(0) and instant.time() == time(0), f"{instant} is no UTC midnight")
+            _require(_is_midnight(instant), f"{instant} is no UTC midnight")
 
     def _require_switches(self) -> None:
         for kind in [drift.kind for drift in self.drifts] + [feed.kind for feed in self.broken_feeds]:
@@ -144,8 +144,20 @@ class SimulatorConfig:
 
     def day_of(self, instant: datetime) -> int:
         """The day that begins at a midnight, counted from `start`; it may lie outside of the simulated days."""
-        _require(instant.utcoffset() == timedelta(0) and instant.time() == time(0), f"{instant} is no UTC midnight")
+        _require(_is_midnight(instant), f"{instant} is no UTC midnight")
         return (instant - self.start).days
+
+    def day_within(self, instant: datetime) -> int:
+        """The day that begins at a midnight from start to end; raises ValueError for another."""
+        day = self.day_of(instant)
+        _require(
+            0 <= day <= self.n_days, f"{instant:%Y-%m-%d} is not from {self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}"
+        )
+        return day
+
+
+def _is_midnight(instant: datetime) -> bool:
+    return instant.utcoffset() == timedelta(0) and instant.time() == time(0)
 
 
 def _require(holds: bool, sentence: str) -> None:
