@@ -102,22 +102,29 @@ class SimulatorConfig:
     treatment: Treatment | None = None
 
     def __post_init__(self) -> None:
-        _require(self.n_accounts >= 1 and self.block_accounts >= 1, "n_accounts and block_accounts are 1 or more")
-        _require(self.n_accounts < 10**7, f"n_accounts is below 10,000,000, not {self.n_accounts}")
-        _require(self.seed >= 0, f"seed is 0 or more, not {self.seed}")
-        _require(self.start < self.end, "start is before end")
-        _require(self.horizon_days >= 1 and self.lead_days >= 0 and self.grace_days >= 0, "days are not negative")
-        _require(self.window_days <= RETURN_TERM_DAYS, f"lead and horizon are at most {RETURN_TERM_DAYS} days")
-        _require(self.events_factor >= 0 and 0 <= self.late_share <= 1, "rates are not negative, shares 0..1")
-        self._require_switches()
         for instant in self._instants():
             _require(_is_midnight(instant), f"{instant} is no UTC midnight")
+        _require(self.start < self.end, "start is before end")
+        _require(1 <= self.n_accounts < 10**7, f"accounts are 1 to 9,999,999, not {self.n_accounts}")
+        _require(1 <= self.block_accounts, f"accounts of a block are 1 or more, not {self.block_accounts}")
+        _require(self.seed >= 0, f"a seed is 0 or more, not {self.seed}")
+        self._require_days_and_rates()
+        self._require_switches()
+
+    def _require_days_and_rates(self) -> None:
+        _require(self.horizon_days >= 1, f"a horizon is 1 day or more, not {self.horizon_days}")
+        _require(self.lead_days >= 0 and self.grace_days >= 0, "lead and grace are not negative")
+        _require(self.window_days <= RETURN_TERM_DAYS, f"lead and horizon are at most {RETURN_TERM_DAYS} days")
+        _require(self.events_factor >= 0, f"a factor is not negative: {self.events_factor}")
+        _require(0 <= self.late_share <= 1, f"a share is 0..1, not {self.late_share}")
 
     def _require_switches(self) -> None:
         for kind in [drift.kind for drift in self.drifts] + [feed.kind for feed in self.broken_feeds]:
             _require(kind in KINDS, f"'{kind}' is no kind of event: {', '.join(KINDS)}")
         for drift in self.drifts:
             _require(0 <= drift.factor <= 1, f"a drift keeps a share of 0..1, not {drift.factor}")
+        share = self.treatment.list_share if self.treatment else 0
+        _require(0 <= share <= 1, f"a share is 0..1, not {share}")
         for leak in self.leaks:
             _require(leak in LEAKS, f"'{leak}' is no leak: {', '.join(LEAKS)}")
 
