@@ -21,7 +21,7 @@ def account_table(life: Life, timeline: Timeline, ids: pa.Array) -> pa.Table:
     seconds = np.concatenate([timeline.seconds[written], marks.seconds])
     position = np.concatenate([written, timeline.find(marks.account, marks.seconds)])
     dated_back = np.arange(account.size) >= written.size
-    prompt = timeline.is_first[position] | dated_back
+    prompt = timeline.begins_spell[position] | dated_back
     recorded = columns.draw_recorded(life.config, seconds, life.stream(Purpose.RECORDING_ACCOUNTS), prompt=prompt)
     known = np.flatnonzero(recorded < life.n_seconds)
     account, seconds, position = account[known], seconds[known], position[known]

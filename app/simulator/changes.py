@@ -27,8 +27,8 @@ class Timeline:
         Index of the block; seconds since the start.
     spell : ndarray of int
         The spell that begins or runs.
-    begins_spell, is_first, for_account : ndarray of bool
-        Whether the spell begins here; whether the account does; whether its attributes are written here.
+    begins_spell, for_account : ndarray of bool
+        Whether the spell begins here; whether the attributes of the account are written here.
     seats, plan, admin : ndarray of int
         As they are from here on; the administrator is a number that goes up.
     monthly_fee : ndarray of float
@@ -39,7 +39,6 @@ class Timeline:
     seconds: Ints
     spell: Ints
     begins_spell: Bools
-    is_first: Bools
     for_account: Bools
     seats: Ints
     plan: Ints
@@ -141,7 +140,6 @@ def _accumulate(life: Life, steps: _Steps) -> Timeline:
         seconds=steps.seconds,
         spell=steps.spell[np.maximum.accumulate(np.where(begins_spell, np.arange(account.size), 0))],
         begins_spell=begins_spell,
-        is_first=is_first,
         for_account=begins_spell | (steps.log_seats != 0) | (steps.admin != 0),
         seats=seats.astype(np.int64),
         plan=plan,

@@ -106,7 +106,7 @@ class SimulatorConfig:
             _require(_is_midnight(instant), f"{instant} is no UTC midnight")
         _require(self.start < self.end, "start is before end")
         _require(1 <= self.n_accounts < 10**7, f"accounts are 1 to 9,999,999, not {self.n_accounts}")
-        _require(1 <= self.block_accounts, f"accounts of a block are 1 or more, not {self.block_accounts}")
+        _require(self.block_accounts >= 1, f"accounts of a block are 1 or more, not {self.block_accounts}")
         _require(self.seed >= 0, f"a seed is 0 or more, not {self.seed}")
         self._require_days_and_rates()
         self._require_switches()

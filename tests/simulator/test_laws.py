@@ -45,7 +45,9 @@ def test_after_the_concept_change_trouble_counts_with_an_integration() -> None:
 def test_after_the_concept_change_low_engagement_counts_for_a_third_and_a_dear_clause_for_all() -> None:
     rates = rate_table(concept_changed=True)
     assert rates[cell(monthly=True), DORMANT] / rates[cell(monthly=True), STEADY] == pytest.approx(np.exp(0.35 * 3.1))
-    assert rates[cell(monthly=True, dear=True), STEADY] / rates[cell(monthly=True), STEADY] == pytest.approx(np.exp(1.1))
+    assert rates[cell(monthly=True, dear=True), STEADY] / rates[cell(monthly=True), STEADY] == pytest.approx(
+        np.exp(1.1)
+    )
 
 
 def test_chances_of_moving_sum_to_one() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def frequencies(course: Course, config: SimulatorConfig, accounts: Ints) -> Ints
     counted = lasting_ends(config, spells) & (spells.end_seconds >= opens) & (spells.end_seconds < closes)
     churned = np.zeros(many.size)
     churned[spells.account[counted]] = 1
-    return churned.reshape(accounts.size, N_LIVES).sum(axis=1).astype(np.int64)
+    return np.asarray(churned.reshape(accounts.size, N_LIVES).sum(axis=1), dtype=np.int64)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -157,5 +158,5 @@ def test_the_outcome_is_open_until_window_and_grace_are_over() -> None:
 def test_a_longer_horizon_is_never_less_likely() -> None:
     walk = course_at(SMALL, LATER).walk
     chances: list[Floats] = [churn_probabilities(walk, lead_days=0, horizon_days=days) for days in (1, 30, 60, 180)]
-    for shorter, longer in zip(chances[:-1], chances[1:], strict=True):
+    for shorter, longer in pairwise(chances):
         assert (longer - shorter)[walk.standing.serving].min() >= 0
