@@ -10,6 +10,7 @@ from app.simulator.life import Life
 from app.simulator.population import PLANS, SEAT_PRICES, SECONDS_PER_DAY, YEARLY_INCREASES
 from app.simulator.rates import change_rates
 from app.simulator.streams import Purpose
+from app.simulator.walk import NEVER_SECONDS
 from app.stats.arrays import Bools, Floats, Ints
 
 _PLAN_SHARE = 0.35  # of the growths and shrinkages: the plan moves too
@@ -116,15 +117,23 @@ def _renewals(life: Life) -> _Steps:
 
 
 def _price_change(life: Life) -> _Steps:
-    """All running fees rise at once."""
-    change, spells = life.config.price_change, life.spells
-    if not change:
-        return _steps(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
-    at = life.config.day_of(change.at) * SECONDS_PER_DAY
+    """A place in the timeline of every running spell; the new price is that of the day."""
+    spells, at = life.spells, _price_change_seconds(life)
     running = (spells.start_seconds < at) & (at < spells.end_seconds)
     account = spells.account[running]
-    rise = np.log1p(change.increase_share)
-    return _steps(account, np.full(account.size, at), log_price=rise)
+    return _steps(account, np.full(account.size, at))
+
+
+def _price_change_seconds(life: Life) -> int:
+    change = life.config.price_change
+    return life.config.day_of(change.at) * SECONDS_PER_DAY if change else NEVER_SECONDS
+
+
+def _list_prices(life: Life, plan: Ints, seconds: Ints) -> Floats:
+    """Money per seat and month, by plan and by the prices of the day."""
+    change = life.config.price_change
+    raised = 1 + change.increase_share if change else 1.0
+    return np.asarray(SEAT_PRICES[plan] * np.where(seconds >= _price_change_seconds(life), raised, 1.0))
 
 
 def _accumulate(life: Life, steps: _Steps) -> Timeline:
@@ -134,7 +143,11 @@ def _accumulate(life: Life, steps: _Steps) -> Timeline:
     begins_spell = steps.spell >= 0
     seats = np.clip(np.rint(population.seats[account] * np.exp(_running(steps.log_seats, is_first))), 1, 5000)
     plan = np.clip(population.plan[account] + _running(steps.plan, is_first), 0, PLANS.size - 1).astype(np.int64)
-    price = SEAT_PRICES[plan] * population.unit_discount[account] * np.exp(_running(steps.log_price, is_first))
+    price = (
+        _list_prices(life, plan, steps.seconds)
+        * population.unit_discount[account]
+        * np.exp(_running(steps.log_price, is_first))
+    )
     return Timeline(
         account=account,
         seconds=steps.seconds,

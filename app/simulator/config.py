@@ -37,7 +37,7 @@ class BrokenFeed:
 
 @dataclass(frozen=True)
 class PriceChange:
-    """At `at` every running fee rises by `increase_share` (0..), and every hazard is multiplied from then on."""
+    """From `at` on every fee, new or running, is higher by `increase_share` (0..), and every hazard is multiplied."""
 
     at: datetime
     increase_share: float = 0.2
@@ -110,6 +110,8 @@ class SimulatorConfig:
         _require(self.seed >= 0, f"a seed is 0 or more, not {self.seed}")
         self._require_days_and_rates()
         self._require_switches()
+        for instant in self._instants():
+            self.day_within(instant)
 
     def _require_days_and_rates(self) -> None:
         _require(self.horizon_days >= 1, f"a horizon is 1 day or more, not {self.horizon_days}")

@@ -21,6 +21,7 @@ DAY = datetime(2025, 1, 1, tzinfo=UTC)
         ({"end": NOON}, "no UTC midnight"),
         ({"end": datetime(2025, 7, 1)}, "no UTC midnight"),  # noqa: DTZ001 - without a zone on purpose
         ({"treatment": Treatment(NOON)}, "no UTC midnight"),
+        ({"concept_change_at": datetime(2023, 12, 31, tzinfo=UTC)}, "2023-12-31 is not from"),
         ({"drifts": (Drift("logins", DAY),)}, "'logins' is no kind"),
         ({"drifts": (Drift("login", DAY, factor=1.5),)}, "share of 0..1"),
         ({"broken_feeds": (BrokenFeed("x", DAY),)}, "'x' is no kind"),
