@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from app.simulator import columns, population
 from app.simulator.changes import Timeline
-from app.simulator.leaks import mark_leaving, marking_rows, planted_columns
+from app.simulator.leaks import marking_rows, planted_columns
 from app.simulator.life import Life
 from app.simulator.streams import Purpose
 from app.stats.arrays import Ints
@@ -26,11 +26,10 @@ def account_table(life: Life, timeline: Timeline, ids: pa.Array) -> pa.Table:
     known = np.flatnonzero(recorded < life.n_seconds)
     account, seconds, position = account[known], seconds[known], position[known]
     rows = _attributes(life, timeline, ids, account, position)
-    leaving = mark_leaving(life, timeline.spell[position], seconds)
     return pa.table(
         {
             **rows,
-            **planted_columns(life, leaving, account, seconds),
+            **planted_columns(life, timeline.spell[position], seconds),
             "valid_from": columns.instants(life.config, seconds),
             "recorded_at": columns.instants(life.config, recorded[known]),
         }

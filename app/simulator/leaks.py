@@ -14,8 +14,9 @@ from app.stats.arrays import Bools, Ints
 
 _IN_ATTRIBUTES = {"status_code", "refund", "end_epoch", "label_copy"}
 _FLIPPED_SHARE = 0.01
-_OFFBOARDED_SHARE = 0.97
-_OFFBOARDING_SPREAD_DAYS = 10
+_OFFBOARDED_SHARE = 0.99
+_OFFBOARDING_SPREAD_DAYS = 3
+_SOON_SECONDS = 60  # after the start of a spell that is too short
 
 
 def lasting_ends(config: SimulatorConfig, spells: Spells) -> Bools:
@@ -46,12 +47,13 @@ def marking_rows(life: Life) -> Happenings:
     return Happenings(spells.account[wanted], at[wanted])
 
 
-def planted_columns(life: Life, leaving: Bools, account: Ints, seconds: Ints) -> dict[str, pa.Array]:
-    """The columns of the leaks chosen, for attribute rows of accounts that are leaving or not."""
-    rng = life.stream(Purpose.LEAKS)
+def planted_columns(life: Life, spell: Ints, seconds: Ints) -> dict[str, pa.Array]:
+    """The columns of the leaks chosen, for attribute rows written in a spell at a time, both of shape (n,)."""
+    rng, account = life.stream(Purpose.LEAKS), life.spells.account[spell]
+    leaving = mark_leaving(life, spell, seconds)
     flipped = rng.random(life.population.n) < _FLIPPED_SHARE
-    refund_days = rng.integers(1, 60, account.size)
-    touched = columns.epoch_seconds(life.config, np.where(leaving, _end_of(life, account, seconds), seconds))
+    refund_days = rng.integers(1, 60, spell.size)
+    touched = columns.epoch_seconds(life.config, np.where(leaving, life.spells.end_seconds[spell], seconds))
     made = {
         "status_code": ("account_status_code", columns.words(["A1", "C7"], leaving.astype(np.int64))),
         "refund": ("days_since_refund", pa.array(refund_days, mask=~leaving)),
@@ -61,25 +63,14 @@ def planted_columns(life: Life, leaving: Bools, account: Ints, seconds: Ints) ->
     return dict(column for leak, column in made.items() if leak in life.config.leaks)
 
 
-def _end_of(life: Life, account: Ints, seconds: Ints) -> Ints:
-    """The first end of each account after each time; of no meaning where there is none."""
-    spells = life.spells
-    order = np.lexsort((spells.end_seconds, spells.account))
-    found = np.searchsorted(_keys(spells.account[order], spells.end_seconds[order]), _keys(account, seconds), "right")
-    return spells.end_seconds[order][np.minimum(found, order.size - 1)]
-
-
-def _keys(account: Ints, seconds: Ints) -> Ints:
-    return account * 2**36 + np.minimum(seconds, 2**35)
-
-
 def offboarding(life: Life) -> Happenings:
-    """Events before nearly every lasting end: lead, horizon and up to ten days before, if the spell is so long."""
+    """Events before nearly every lasting end: lead, horizon and up to three days before, or as the spell begins."""
     spells = life.spells
     rng = life.stream(Purpose.OFFBOARDING)
     n = spells.account.size
     before_days = life.config.window_days + _OFFBOARDING_SPREAD_DAYS * rng.random(n)
     told = rng.random(n) < _OFFBOARDED_SHARE
     at = spells.end_seconds - (before_days * SECONDS_PER_DAY).astype(np.int64)
-    wanted = lasting_ends(life.config, spells) & told & (at > np.maximum(spells.start_seconds, 0))
+    at = np.maximum(at, np.maximum(spells.start_seconds, 0) + _SOON_SECONDS)
+    wanted = lasting_ends(life.config, spells) & told & (at < spells.end_seconds)
     return Happenings(spells.account[wanted], at[wanted])
