@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import asyncpg
+import pyarrow.compute as pc
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -60,6 +61,8 @@ async def test_every_fact_arrives_and_the_customers_are_those_of_the_truth(conne
     for table in ("accounts", "subscriptions", "events"):
         found = (await connection.execute(text(f"SELECT count(*) FROM data.sim_{table}"))).scalar_one()
         assert found == n_rows[table] == sum(getattr(block, table).num_rows for block in blocks)
+    newest = (await connection.execute(text("SELECT max(recorded_at) FROM data.sim_events"))).scalar_one()
+    assert newest == max(pc.max(block.events["recorded_at"]).as_py() for block in blocks)
     customers = (await connection.execute(text(CUSTOMERS), {"as_of": AS_OF})).scalars().all()
     assert customers == sorted(true_probabilities(CONFIG, AS_OF)["account_id"].to_pylist())
 
