@@ -53,5 +53,5 @@ def _attributes(life: Life, timeline: Timeline, ids: pa.Array, account: Ints, po
         "has_integration": pa.array(traits.integrated[account]),
         "seats": pa.array(timeline.seats[position]),
         "admin_number": pa.array(timeline.admin[position]),
-        "annual_value": columns.numbers(value),
+        "annual_value": columns.measures(value),
     }

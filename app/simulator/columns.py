@@ -36,7 +36,7 @@ def words(levels: list[str], codes: Ints) -> pa.Array:
     return pa.array(levels, pa.string()).take(pa.array(codes))
 
 
-def numbers(values: Floats) -> pa.Array:
+def measures(values: Floats) -> pa.Array:
     """Numbers, null where NaN."""
     return pa.array(values, type=pa.float64(), mask=np.isnan(values))
 
@@ -65,14 +65,14 @@ def _last_end_days(life: Life) -> Floats:
     return days
 
 
-def account_ids(numbers_: Ints) -> pa.Array:
+def account_ids(numbers: Ints) -> pa.Array:
     """Numbers as ids: 42 is A0000042."""
-    return pc.binary_join_element_wise("A", seven_digits(numbers_), "")
+    return pc.binary_join_element_wise("A", seven_digits(numbers), "")
 
 
-def seven_digits(numbers_: Ints) -> pa.Array:
+def seven_digits(numbers: Ints) -> pa.Array:
     """Numbers as text of seven digits, zeros in front."""
-    return pc.utf8_lpad(pa.array(numbers_).cast(pa.string()), 7, "0")
+    return pc.utf8_lpad(pa.array(numbers).cast(pa.string()), 7, "0")
 
 
 def draw_recorded(

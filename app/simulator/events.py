@@ -57,8 +57,8 @@ def event_table(life: Life, timeline: Timeline, ids: pa.Array) -> pa.Table:
             "account_id": ids.take(pa.array(joined["account"][order])),
             "occurred_at": columns.instants(life.config, seconds),
             "kind": columns.words(list(KINDS), kinds[order]),
-            "quantity": columns.numbers(np.concatenate([part.quantity for part in parts])[order]),
-            "amount": columns.numbers(np.concatenate([part.amount for part in parts])[order]),
+            "quantity": columns.measures(np.concatenate([part.quantity for part in parts])[order]),
+            "amount": columns.measures(np.concatenate([part.amount for part in parts])[order]),
             "recorded_at": columns.instants(life.config, recorded),
         }
     )

@@ -100,6 +100,15 @@ def _ladder(up: Floats, down: Floats) -> Floats:
     return np.diag(1 - up - down) + np.diag(up[1:], -1) + np.diag(down[:-1], 1)
 
 
+@cache
+def staying_first() -> tuple[Floats, Floats]:
+    """The chance to stay, of shape (4, 8), and upon it the cumulated chances of the others, of shape (4, 8, 7)."""
+    moves = transitions()
+    stay = np.einsum("css->cs", moves).copy()
+    leave = np.where(np.eye(N_STATES, dtype=np.bool_), 0.0, moves)
+    return stay, (stay[:, :, None] + np.cumsum(leave, axis=2))[:, :, :-1]
+
+
 START_STATES = np.array([0.35, 0.03, 0.42, 0.06, 0.10, 0.02, 0.015, 0.005])  # shares of a spell's first day
 
 

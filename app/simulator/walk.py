@@ -10,14 +10,13 @@ from app.simulator.config import RETURN_TERM_DAYS
 from app.simulator.laws import (
     AWAY,
     MAX_HAZARD,
-    N_STATES,
     NEVER_DAY,
     RETURN_GAP_DAYS,
     RETURN_SHARE,
     START_STATES,
     Laws,
     cell_of,
-    transitions,
+    staying_first,
 )
 from app.simulator.population import SECONDS_PER_DAY, Population
 from app.stats.arrays import Bools, Floats, Ints
@@ -55,10 +54,6 @@ class Standing:
     next_start_seconds: Ints
     returned: Bools
     contacted: Bools
-
-    def copy(self) -> "Standing":
-        """A copy that no later day changes."""
-        return Standing(**{name: values.copy() for name, values in vars(self).items()})
 
     def take(self, indices: Ints) -> "Standing":
         """The standing of some accounts, or of one many times."""
@@ -136,24 +131,20 @@ class Walk:
             began = population.created_seconds[running]
         self._ledger.begin(self._spell_of, running, began)
         self._class = population.transition_class
-        moves = transitions()
-        self._stay = np.einsum("css->cs", moves).copy()
-        leave = np.where(np.eye(N_STATES, dtype=np.bool_), 0.0, moves)
-        self._cumulated = (self._stay[:, :, None] + np.cumsum(leave, axis=2))[:, :, :-1]
+        self._stay, self._cumulated = staying_first()
 
     @property
     def spells(self) -> Spells:
         """Every spell so far."""
         return self._ledger.spells()
 
-    def run(self, until_day: int, keep: Callable[[int, Path], None] | None = None) -> Standing:
+    def run(self, until_day: int, keep: Callable[[int, Path], None] | None = None) -> None:
         """Live the days before `until_day`; `keep` gets each day and its states (n,), AWAY on the days of an end."""
         while self.day < until_day:
             path = self._live()
             if keep:
                 keep(self.day, path)
             self.day += 1
-        return self.standing
 
     def _live(self) -> Path:
         """One day: some leave, the others move, new spells begin."""

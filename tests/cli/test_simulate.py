@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.cli.simulate import KIND_HELP, LEAK_HELP
+from app.simulator import KINDS, LEAKS
 
 SMALL = ("--accounts", "300")
 
@@ -93,3 +95,8 @@ def test_what_can_not_be_is_wrong_usage(tmp_path: Path, options: tuple[str, ...]
     assert result.exit_code == 2
     assert sentence in " ".join(result.stderr.replace("│", " ").split())
     assert not (tmp_path / "out").exists()
+
+
+def test_the_help_names_every_kind_and_leak() -> None:
+    assert {*LEAKS} == set(LEAK_HELP.replace(" or ", ", ").split(", "))
+    assert {*KINDS} - {"offboarding"} == set(KIND_HELP.replace(" or ", ", ").split(", "))
