@@ -48,7 +48,8 @@ def features(facts: Facts, accounts: "pd.Index[str]", as_of: datetime) -> pd.Dat
 
 
 def truth_at(as_of: datetime) -> pd.DataFrame:
-    return pa.concat_tables(truth_blocks(CONFIG, as_of)).to_pandas().set_index("account_id")
+    truth: pd.DataFrame = pa.concat_tables(truth_blocks(CONFIG, as_of)).to_pandas().set_index("account_id")
+    return truth
 
 
 def predict(model: object, train: tuple[pd.DataFrame, pd.DataFrame], test: pd.DataFrame) -> Floats:
