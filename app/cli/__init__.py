@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import lifecycle, operate
+from app.cli import lifecycle, operate, simulate
 
 app = typer.Typer(
     name="holdfast",
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 lifecycle.add_to(app)
 operate.add_to(app)
+simulate.add_to(app)
 
 
 def main() -> None:
