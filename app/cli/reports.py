@@ -35,6 +35,23 @@ def show_evaluation(evaluation: Json) -> None:
         say_next(*map(in_commands, evaluation["next"]))
 
 
+def show_split(split: Json) -> None:
+    """Which instants teach, tune and judge, and how many rows and churners each side has."""
+    instants = split.get("instants", {})
+    rows = [
+        [
+            side,
+            ", ".join(each[:10] for each in reversed(instants.get(side, []))) or "-",
+            f"{told['n_rows']:,}",
+            f"{told['n_churned']:,}",
+            share(told["churn_rate"]),
+        ]
+        for side, told in split["sides"].items()
+    ]
+    title = "Split by time" if split["kind"] == "temporal" else "Split at random, by account"
+    show_table(title, ["side", "instants", "rows", "churned", "churn rate"], rows)
+
+
 def show_accounts(accounts: Iterable[Json], title: str) -> None:
     """Accounts with their risk and the reasons in words."""
     rows = [

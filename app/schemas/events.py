@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StrictBool, model_validator
 
 from app.schemas.common import BodyIn
 from app.schemas.config import Whole
@@ -153,6 +153,10 @@ class EventsIn(BuiltIn):
     events: EventsTableIn
     active: Annotated[SubscriptionRule | EventRule, Field(discriminator="kind")]
     windows_days: list[Window] = Field(default=[7, 14, 30, 60, 90, 180], min_length=1, max_length=12)
+    so_far: StrictBool = Field(
+        default=False,
+        description="Also count and sum everything so far. Such figures grow with the log: they drift by themselves.",
+    )
     max_kinds: Annotated[Whole, Field(ge=1, le=40)] = Field(
         20, description="Kinds of event with features of their own, the commonest; the rest counts as `other`."
     )
