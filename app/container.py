@@ -13,6 +13,8 @@ from app.services.champions import Champions
 from app.services.comparison import Comparison
 from app.services.datasets import Datasets
 from app.services.evaluation import Evaluations
+from app.services.facts import Facts
+from app.services.features import Features
 from app.services.frames import Frames
 from app.services.health import Health
 from app.services.jobs import Handler, Jobs
@@ -40,6 +42,8 @@ class Services:
         self.jobs = Jobs(self.sessions, heartbeat_timeout_seconds=settings.heartbeat_timeout_seconds)
         self.datasets = Datasets(self.sessions, settings)
         self.uploads = Uploads(self.sessions, self.datasets, max_upload_bytes=settings.max_upload_bytes)
+        self.facts = Facts(self.sessions, self.datasets, max_upload_bytes=settings.max_upload_bytes)
+        self.features = Features(self.sessions, self.datasets)
         self.frames = Frames(self.sessions)
         self._add_models(settings, database_url)
         self._add_scoring(settings)

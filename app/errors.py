@@ -248,7 +248,7 @@ class RowsComeFromQuery(HoldfastError):
 class SourceUnreachable(HoldfastError):
     """A warehouse is away, or does not answer in time."""
 
-    status, code, title = 503, "source_unreachable", "The source can't be reached"
+    status, code, title = 422, "source_unreachable", "The source can't be reached"
     hint = "Check that the host of source_url answers from where the service runs, then try again."
 
 
@@ -271,6 +271,13 @@ class QueryChanged(HoldfastError):
 
     status, code, title = 409, "query_changed", "The query returns other columns than before"
     hint = "Train anew with POST /train, or give the source its columns back."
+
+
+class FactsComeFromTable(HoldfastError):
+    """Facts were sent to a dataset that reads a table of the database."""
+
+    status, code, title = 409, "facts_come_from_table", "These facts come from a table"
+    hint = "Change the table; the next training or scoring copies it. Or make another dataset without source_table."
 
 
 class NoTrainingRows(HoldfastError):

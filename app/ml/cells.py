@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 MISSING_WORDS = ("nan", "na", "n/a", "null", "none")  # read as missing, in any case, where all else has a type
 MAX_ID_LENGTH = 200
 NUMBER = r"^[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
-_INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|[+-]\d{2}(:?\d{2})?))?)?$"
+INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|[+-]\d{2}(:?\d{2})?))?)?$"
 _LONG_FRACTION = re.compile(r"([.,]\d{6})\d+")  # datetime knows microseconds
 _INSTANT_TYPE = pa.timestamp("us", "UTC")
 _FIRST_INSTANT, _END_OF_TIME = -62_135_596_800_000_000, 253_402_300_800_000_000  # years 1 and 10000, in microseconds
@@ -203,18 +203,18 @@ def _text_to_booleans(text: pa.Array) -> pa.Array:
 
 def _text_to_instants(text: pa.Array) -> pa.Array:
     text = _without_words(text)
-    holds = pc.match_substring_regex(text, _INSTANT)
+    holds = pc.match_substring_regex(text, INSTANT)
     if pc.all(holds).as_py() is False:
         raise Unfit(_first_false(holds), "is not an ISO 8601 date or timestamp")
     encoded = text.dictionary_encode()
-    parsed = [_parse_instant(each) for each in encoded.dictionary.to_pylist()]
+    parsed = [parse_instant(each) for each in encoded.dictionary.to_pylist()]
     if None in parsed:
         holds = pa.array([each is not None for each in parsed]).take(encoded.indices)
         raise Unfit(_first_false(holds), "is not a date that exists")
     return pa.array(parsed, _INSTANT_TYPE).take(encoded.indices)
 
 
-def _parse_instant(text: str) -> datetime | None:
+def parse_instant(text: str) -> datetime | None:
     """In UTC; where no zone is given, UTC is meant."""
     try:
         found = datetime.fromisoformat(_LONG_FRACTION.sub(r"\1", text).replace(" Z", "Z").replace(" +", "+"))

@@ -24,6 +24,7 @@ class FittedModel:
     ----------
     bundle : to store and score with
     metrics : 'train' (in sample), 'validation' (its out-of-fold predictions), 'test', 'folds' (a list)
+        Where accounts come again at the instants of the test side also 'test_known' and 'test_new'.
         Each with n, n_churners, roc_auc, pr_auc, precision, recall, f1, log_loss, brier, calibration_slope, ...
     oof_probabilities : ndarray of shape (development rows,), in the order of the frame; calibrated
     test_probabilities : ndarray of shape (test rows,), in the order of the frame; calibrated
@@ -128,10 +129,12 @@ def _metrics(rows: Rows, oof: Floats, final: Floats) -> dict[str, Any]:
     y, sides = rows.y[development], rows.sides[development]
     validation, test, train_side = sides == "validation", rows.sides == "test", rows.sides == "train"
     folds = [rows.folds == fold for fold in range(int(rows.folds.max()) + 1)]
+    told_apart = {"test_known": test & rows.known, "test_new": test & ~rows.known} if (test & rows.known).any() else {}
     return {
         "train": side_metrics(rows.y[train_side], final[train_side], share),
         "validation": side_metrics(y[validation], oof[validation], share),
         "test": side_metrics(rows.y[test], final[test], share),
+        **{name: side_metrics(rows.y[part], final[part], share) for name, part in told_apart.items()},
         "folds": [side_metrics(y[fold], oof[fold], share) for fold in folds],
     }
 

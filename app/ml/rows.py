@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from app.ml.encoding import FittedEncoder, Matrix, fit_encoder
 from app.ml.fingerprint import training_data_hash
@@ -46,6 +47,12 @@ class Rows:
     def development(self) -> npt.NDArray[np.bool_]:
         """The rows a model may learn from: boolean, of shape (n,)."""
         return np.asarray(self.sides != "test")
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """The rows whose account a model may have learned from, at whatever instant: boolean, of shape (n,)."""
+        learned = self.frame.accounts.filter(pa.array(self.development)).unique()
+        return np.asarray(pc.is_in(self.frame.accounts, value_set=learned).to_numpy(zero_copy_only=False))
 
     @property
     def churn_rate(self) -> float:

@@ -8,6 +8,8 @@ from app.deps import Caller, DatasetName, PagingDep, ServicesDep, refusals
 from app.schemas.common import Page
 from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionOut, RowsOut
 from app.schemas.described import EXAMPLES, DatasetIn
+from app.schemas.events import Fact
+from app.schemas.facts import FactsOut, FeaturesOut
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 MediaType = Annotated[str, Header(alias="Content-Type", include_in_schema=False)]
@@ -23,6 +25,20 @@ FILE_BODY: dict[str, Any] = {
         "description": "The file itself; whether it is CSV (UTF-8, with a header) or Parquet is told by its content.",
         "content": {
             "text/csv": {"schema": {"type": "string", "example": EXAMPLE_ROWS}},
+            "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+EXAMPLE_FACTS = """account_id,occurred_at,kind,amount
+A000001,2025-02-11T09:30:00Z,login,
+A000001,2025-02-28T00:00:00Z,invoice,49.00
+A000002,2025-02-27T16:05:00Z,ticket,
+"""
+FACTS_BODY: dict[str, Any] = {
+    "requestBody": {
+        **FILE_BODY["requestBody"],
+        "content": {
+            "text/csv": {"schema": {"type": "string", "example": EXAMPLE_FACTS}},
             "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
         },
     }
@@ -76,6 +92,44 @@ async def append_rows(
 ) -> RowsOut:
     """Upload rows to add: a new revision, in which a row of the same account (and instant) replaces the earlier one."""
     return await services.uploads.append(name, request.stream(), media_type=content_type, actor=caller.name)
+
+
+@router.put(
+    "/{name}/facts/{fact}", operation_id="replace_facts", status_code=201, responses=REFUSALS, openapi_extra=FACTS_BODY
+)
+async def replace_facts(
+    name: DatasetName,
+    fact: Fact,
+    *,
+    request: Request,
+    caller: Caller,
+    services: ServicesDep,
+    content_type: MediaType = "",
+) -> FactsOut:
+    """Upload a file that replaces the accounts, subscriptions or events of a dataset: a new revision."""
+    return await services.facts.replace(name, fact, request.stream(), media_type=content_type, actor=caller.name)
+
+
+@router.post(
+    "/{name}/facts/{fact}", operation_id="append_facts", status_code=201, responses=REFUSALS, openapi_extra=FACTS_BODY
+)
+async def append_facts(
+    name: DatasetName,
+    fact: Fact,
+    *,
+    request: Request,
+    caller: Caller,
+    services: ServicesDep,
+    content_type: MediaType = "",
+) -> FactsOut:
+    """Upload facts to add, older ones too: a new revision; a file that was taken in before adds nothing."""
+    return await services.facts.append(name, fact, request.stream(), media_type=content_type, actor=caller.name)
+
+
+@router.get("/{name}/features", operation_id="list_features", responses=UNKNOWN | refusals(409))
+async def list_features(name: DatasetName, services: ServicesDep) -> FeaturesOut:
+    """Say what each feature that is built of facts means, its unit, and whether an account manager can act on it."""
+    return await services.features.describe(name)
 
 
 @router.get("/{name}/revisions", operation_id="list_revisions", responses=UNKNOWN)

@@ -144,7 +144,10 @@ class RevisionDetail(RevisionOut):
     """A revision with what is in it."""
 
     columns: list[ColumnOut]
-    instants: list[InstantOut] = Field(description="The newest 200; empty in undated data.")
+    instants: list[InstantOut] = Field(description="The newest 200; empty in undated data, and where rows are built.")
+    facts: dict[str, Any] | None = Field(
+        description="Where rows are built: what there is of each kind of fact, and up to when they are complete."
+    )
 
 
 class RowsOut(RevisionDetail):

@@ -55,7 +55,7 @@ class TierOut(BodyOut):
 
 
 class TierWarningOut(BodyOut):
-    """A tier policy that does not choose, and two that would; send one as `scoring.tiers`."""
+    """What to know of a run; where its tier policy does not choose, two that would: send one as `scoring.tiers`."""
 
     sentence: str
     alternatives: list[dict[str, Any]]
@@ -134,7 +134,9 @@ class ScoreIn(BodyIn):
 class RowProblem(BodyOut):
     """Why one account was not scored."""
 
-    code: Literal["unknown_account", "churned_account", "unknown_feature", "wrong_type", "rows_do_not_fit"]
+    code: Literal[
+        "unknown_account", "inactive_account", "churned_account", "unknown_feature", "wrong_type", "rows_do_not_fit"
+    ]
     detail: str
     feature: str | None = None
 

@@ -14,6 +14,7 @@ from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
 from app.schemas.described import DatasetIn
 from app.schemas.query import QueryIn
+from app.services.fact_sources import copy_fact_sources, require_fact_sources
 from app.services.policy import require_defaults
 from app.services.query_check import check_queries
 from app.services.query_revisions import QueryCopies
@@ -44,6 +45,8 @@ class Datasets:
             async with self._sessions.begin() as session:
                 if dataset.source_table is not None:
                     await require_source(session, dataset)
+                if dataset.kind == "events":
+                    await require_fact_sources(session, dataset)
                 session.add(dataset)
                 await session.flush()
                 await session.refresh(dataset)
@@ -119,12 +122,14 @@ class Datasets:
         """
         async with self._sessions.begin() as session:
             dataset = await session.get_one(Dataset, dataset_id)
-            if dataset.source_table is None and dataset.kind != "query":
+            if dataset.source_table is None and dataset.kind == "snapshots":
                 return await get_revision(session, dataset)
-        if dataset.kind != "query":
-            return await copy_source(self._sessions, dataset)
-        copies, now = QueryCopies(self._sessions, self._settings, dataset), now or await self._now()
-        return await (copies.for_training(now) if to == "train" else copies.for_scoring(now))
+        if dataset.kind == "events":
+            return await copy_fact_sources(self._sessions, dataset)
+        if dataset.kind == "query":
+            copies, now = QueryCopies(self._sessions, self._settings, dataset), now or await self._now()
+            return await (copies.for_training(now) if to == "train" else copies.for_scoring(now))
+        return await copy_source(self._sessions, dataset)
 
     async def renew_labels(self, dataset: Dataset, instants: Collection[datetime], *, now: datetime) -> None:
         """Take in what is known by now of accounts that were scored at these instants, where a query tells."""
@@ -162,7 +167,9 @@ def revision_out(revision: Revision) -> RevisionOut:
 
 def revision_detail(revision: Revision) -> RevisionDetail:
     """All that is told of a revision."""
-    return RevisionDetail.model_validate(_told(revision) | {"columns": revision.columns, "instants": revision.instants})
+    return RevisionDetail.model_validate(
+        _told(revision) | {"columns": revision.columns, "instants": revision.instants, "facts": revision.facts}
+    )
 
 
 def _told(revision: Revision) -> dict[str, object]:

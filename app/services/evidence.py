@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from app.db import Sessions
 from app.errors import Conflict
 from app.ml.encoding import EncodingError
+from app.ml.fingerprint import training_data_hash
 from app.ml.frame import Floats, Frame
 from app.ml.gate import Evidence, Production
 from app.ml.instants import Bools, fair_rows
@@ -20,7 +22,7 @@ from app.services.frames import Frames
 from app.services.revisions import get_revision
 from app.services.row_source import RowSource
 from app.services.sides import read_used_accounts
-from app.services.training_rows import TrainingRows, row_instants
+from app.services.training_rows import TrainingRows, among, row_instants
 from app.tables import Dataset, Revision, Training
 
 MAX_ACTIVE = 200_000  # accounts whose scores the distribution check reads; of more, every k-th by id
@@ -101,7 +103,7 @@ class EvidenceRoom:
         )
         async with self._sessions() as session:
             used_accounts = await read_used_accounts(session, candidate.dataset.id)
-        used = np.isin(np.asarray(rows.frame.accounts.to_pylist(), dtype=object), list(used_accounts))
+        used = among(rows.frame.accounts, pa.array(used_accounts, pa.string()))
         fair = fair_rows(_instants(rows.frame), used, knowledge_of(training))
         at = np.flatnonzero((rows.sides == "test") & fair)
         if not at.size:
@@ -216,5 +218,16 @@ def _describe(candidate: Candidate, test: _TestRows, n_active: int, n_active_sco
         "n_active": n_active,
         "n_active_scored": n_active_scored,
         "split": rows.split,
+        "as_trained": _as_trained(candidate, rows),
         "warnings": list(rows.warnings),
     }
+
+
+def _as_trained(candidate: Candidate, rows: TrainingRows) -> bool | None:
+    """The rows of its training could be rebuilt exactly, whatever came since; None on another revision."""
+    if candidate.revision.id != candidate.training.revision_id:
+        return None
+    known: bool = (
+        training_data_hash(rows.frame, rows.sides, rows.features) == candidate.trained.report["training_data_hash"]
+    )
+    return known

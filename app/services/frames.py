@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from app.db import Sessions
+from app.services.built_rows import open_built_rows
 from app.services.row_source import RowSource
 from app.services.sides import deal_and_store
 from app.services.stored_rows import StoredRows
@@ -20,6 +21,8 @@ class Frames:
 
     async def open(self, dataset: Dataset, revision: Revision, plan: Mapping[str, Any] | None = None) -> RowSource:
         """The rows of a revision; where features are built, by the `plan` that a version keeps, or by a new one."""
+        if dataset.kind == "events":
+            return await open_built_rows(self._sessions, dataset, revision, plan)
         return StoredRows(self._sessions, dataset, revision)
 
     async def training_rows(

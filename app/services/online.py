@@ -133,7 +133,7 @@ class Online:
             frame = await source.newest(sorted(set(by_id)))
             features = using.scorer.features
             revision, version = using.revision.number, using.version
-            stored = stored_rows(by_id, frame, features, revision=revision, version=version)
+            stored = stored_rows(by_id, frame, features, revision=revision, version=version, absent=source.absent)
         names = {column["name"] for column in using.revision.columns}
         rows = [
             stored[account.account_id]
@@ -182,9 +182,10 @@ class Online:
 def _require_some(rows: list[OnlineRow], using: _Using) -> None:
     """What is wrong with every account in the same way is wrong with the request."""
     codes = {row.problem.code if row.problem else None for row in rows}
-    if codes == {"unknown_account"}:
+    if codes in ({"unknown_account"}, {"inactive_account"}):
+        there = "in" if codes == {"unknown_account"} else "active in"
         raise NotFound(
-            f"None of these accounts is in revision {using.revision.number} of {using.dataset.name}.",
+            f"None of these accounts is {there} revision {using.revision.number} of {using.dataset.name}.",
             hint="Check the ids, or give the features of each account.",
         )
     if codes == {"rows_do_not_fit"} and rows[0].problem:

@@ -1,6 +1,6 @@
 """Rows of single scores: values given by the caller checked one by one, values of the dataset picked out of a frame."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,7 +61,13 @@ def _plain(value: Value) -> Value:
 
 
 def stored_rows(
-    accounts: Sequence[str], frame: Frame, features: pa.Schema, *, revision: int, version: int
+    accounts: Sequence[str],
+    frame: Frame,
+    features: pa.Schema,
+    *,
+    revision: int,
+    version: int,
+    absent: Callable[[str], RowProblem],
 ) -> dict[str, OnlineRow]:
     """The rows of accounts that are to be scored by what the dataset knows of them, by account."""
     misfit = _misfit(frame.features.schema, features, revision=revision, version=version)
@@ -72,16 +78,12 @@ def stored_rows(
     instants = [None] * len(frame) if frame.as_of is None else frame.as_of.to_pylist()
     for at, account in enumerate(frame.accounts.to_pylist()):
         if frame.churned is not None and frame.churned[at] == 1:
-            gone = f"{account!r} is labelled churned in revision {revision}: there is nothing to foresee."
-            found[account] = OnlineRow(account, problem=RowProblem(code="churned_account", detail=gone))
+            told = f"{account!r} is labelled churned in revision {revision}: there is nothing to foresee."
+            found[account] = OnlineRow(account, problem=RowProblem(code="churned_account", detail=told))
         else:
             found[account] = OnlineRow(account, values[at], instants[at], revision)
-    return found | {account: _unknown(account, revision) for account in accounts if account not in found}
-
-
-def _unknown(account: str, revision: int) -> OnlineRow:
-    detail = f"{account!r} is not in revision {revision}; give its features to score it nevertheless."
-    return OnlineRow(account, problem=RowProblem(code="unknown_account", detail=detail))
+    gone = [account for account in accounts if account not in found]
+    return found | {account: OnlineRow(account, problem=absent(account)) for account in gone}
 
 
 def _misfit(rows: pa.Schema, features: pa.Schema, *, revision: int, version: int) -> RowProblem | None:

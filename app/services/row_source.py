@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from app.errors import NoTrainingRows
 from app.ml.frame import Feature, Frame
+from app.schemas.scoring import RowProblem
 from app.tables import Dataset, Revision
 
 NO_LABELS = "SELECT NULL::text AS account_id, NULL::timestamptz AS as_of, NULL::boolean AS churned WHERE false"
@@ -46,6 +47,13 @@ class RowSource(Protocol):
     @property
     def plan(self) -> dict[str, Any] | None:
         """What a version must keep to get the same columns again; None where they are stored."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences for whoever scores these rows."""
+
+    def absent(self, account_id: str) -> RowProblem:
+        """Why an account has no row to score."""
 
     async def matured(self, *, now: datetime | None) -> MaturedInstants:
         """The instants to learn from; `now` is by default the database's clock."""

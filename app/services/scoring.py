@@ -1,6 +1,7 @@
 """Batch scoring: every active account of a dataset, each exactly once, published whole."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,8 +51,9 @@ class _Batch:
 
 @dataclass
 class _Tally:
-    """What is counted on the way."""
+    """What is counted on the way, and what is to be said of the rows."""
 
+    notes: Sequence[str] = ()
     n: int = 0
     newest: datetime | None = None
     counts: Counts | None = None
@@ -151,8 +153,8 @@ class Scoring:
 
     async def _fill(self, batch: _Batch) -> _Tally:
         """Score and COPY chunk by chunk, each in a transaction of its own: memory is bounded by the chunk."""
-        tally = _Tally()
         source = await self._frames.open(batch.dataset, batch.revision, batch.scorer.bundle.plan)
+        tally = _Tally(source.notes)
         async for frame in source.active_chunks(chunk_size=batch.config.chunk_size):
             await self._store(batch, frame, tally)
             batch.context.progress("score", min(tally.n / max(batch.revision.n_accounts, 1), 1.0) * 0.95)
@@ -183,7 +185,8 @@ class Scoring:
             await batch.context.guard(session)
             settled = await settle_tiers(session, run.id, batch.config.tiers, batch.base_rate)
             await index_by_risk(session, run.id)
-            run.tiers, run.warnings, run.n_scored = settled.tiers, settled.warnings, settled.n_scored
+            run.tiers, run.n_scored = settled.tiers, settled.n_scored
+            run.warnings = settled.warnings + [{"sentence": note, "alternatives": []} for note in tally.notes]
             run.feature_counts = tally.counts.to_json() if tally.counts else None
             run.as_of = tally.newest
 

@@ -31,10 +31,10 @@ async def deal_and_store(session: AsyncSession, dataset: Dataset, frame: Frame) 
     return sides
 
 
-async def read_used_accounts(session: AsyncSession, dataset_id: int) -> set[str]:
+async def read_used_accounts(session: AsyncSession, dataset_id: int) -> list[str]:
     """The accounts that a version split at random may have learned from."""
     query = select(Side.account_id).where(Side.dataset_id == dataset_id, Side.side != "test")
-    return set((await session.scalars(query)).all())
+    return list((await session.scalars(query)).all())
 
 
 def _complete(dataset: Dataset, frame: Frame, dealt: pa.Table) -> tuple[Sides, pa.Table]:

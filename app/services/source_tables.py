@@ -43,7 +43,8 @@ def _split(source: str) -> tuple[str, str]:
     return schema, table
 
 
-def _quoted(source: str) -> str:
+def quote_source(source: str) -> str:
+    """Schema and table as SQL identifiers."""
     return ".".join(map(quote_name, _split(source)))
 
 
@@ -51,7 +52,7 @@ def _refuse(detail: str) -> InvalidRequest:
     return InvalidRequest(detail, errors=[FieldError("/source_table", detail)])
 
 
-def _require_foreign(source: str) -> None:
+def require_foreign(source: str) -> None:
     """Our own tables are no source: what they hold follows from sources."""
     schema, table = _split(source)
     ours = {*Table.metadata.tables, *_OUR_VIEWS}
@@ -63,10 +64,7 @@ def _require_foreign(source: str) -> None:
 async def require_source(session: AsyncSession, dataset: Dataset) -> None:
     """Refuse a source table that is ours, is not there, may not be read or lacks a column."""
     source = str(dataset.source_table)
-    _require_foreign(source)
-    types = await _column_types(session, source)
-    if not types:
-        raise _refuse(f"There is no table or view {source} in this database that may be read.")
+    types = await read_column_types(session, source)
     for field in ("id_column", "label_column", "as_of_column"):
         name = getattr(dataset, field)
         if name is not None and name not in types:
@@ -79,10 +77,21 @@ async def require_source(session: AsyncSession, dataset: Dataset) -> None:
         raise InvalidRequest(detail, errors=[FieldError("/as_of_column", "not a date or timestamp")])
 
 
-async def _column_types(session: AsyncSession, source: str) -> dict[str, str]:
+async def read_column_types(session: AsyncSession, source: str) -> dict[str, str]:
+    """The types of the columns of a table or view of the user's, by name.
+
+    Raises
+    ------
+    InvalidRequest
+        Where it is ours, is not there, or may not be read.
+    """
+    require_foreign(source)
     schema, table = _split(source)
     found = await session.execute(text(read_query("column_types")), {"schema": schema, "table": table})
-    return {row.name: row.type for row in found}
+    types = {row.name: row.type for row in found}
+    if not types:
+        raise _refuse(f"There is no table or view {source} in this database that may be read.")
+    return types
 
 
 async def copy_source(sessions: Sessions, dataset: Dataset) -> Revision:
@@ -134,7 +143,7 @@ async def _read_into(session: AsyncSession, dataset: Dataset, path: str) -> list
     """The table as CSV in a file, and its columns with the kinds that their types say."""
     await require_source(session, dataset)
     source = str(dataset.source_table)
-    types = await _column_types(session, source)
+    types = await read_column_types(session, source)
     columns = [
         judge_column(dataset, name, types[name], f"f{at}") for at, name in enumerate(_features(dataset, types), 1)
     ]
@@ -143,7 +152,7 @@ async def _read_into(session: AsyncSession, dataset: Dataset, path: str) -> list
     if dataset.as_of_column:
         cast[dataset.as_of_column] = "timestamptz"
     listed = ", ".join(f"{quote_name(name)}::{to} AS {quote_name(name)}" for name, to in cast.items())
-    query = f"SELECT {listed} FROM {_quoted(source)}"  # noqa: S608 - names quoted
+    query = f"SELECT {listed} FROM {quote_source(source)}"  # noqa: S608 - names quoted
     connection = await driver(await session.connection())
     await connection.copy_from_query(query, output=path, format="csv", header=True)
     return columns

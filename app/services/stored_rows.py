@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions, copy_out
 from app.ml.cells import ColumnKind
 from app.ml.frame import Feature, Frame
+from app.schemas.scoring import RowProblem
 from app.services.part_tables import StoredColumn, part_ids, select_account_after, select_rows, stored_columns
 from app.services.row_source import NO_LABELS, LabelledRows, MaturedInstants, nothing_to_train_on
 from app.sql import read_query
@@ -29,6 +30,7 @@ class StoredRows:
     """A revision whose rows are kept as they are: a `RowSource`."""
 
     plan: dict[str, Any] | None = None
+    notes: Sequence[str] = ()
 
     def __init__(self, sessions: Sessions, dataset: Dataset, revision: Revision) -> None:
         self._sessions = sessions
@@ -40,6 +42,16 @@ class StoredRows:
     def features(self) -> tuple[Feature, ...]:
         """The columns that describe accounts."""
         return tuple(each.feature for each in self._columns if each.excluded is None)
+
+    def absent(self, account_id: str) -> RowProblem:
+        """It has no row in this revision, or none any more in the newest answer of a query."""
+        if self._dataset.kind == "query":
+            detail = f"{account_id!r} is not active: it was not in the newest answer of features_sql."
+            return RowProblem(code="inactive_account", detail=detail)
+        detail = (
+            f"{account_id!r} is not in revision {self._revision.number}; give its features to score it nevertheless."
+        )
+        return RowProblem(code="unknown_account", detail=detail)
 
     async def matured(self, *, now: datetime | None) -> MaturedInstants:
         """Matured instants at least half of whose rows have a label, else the newest that has any.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from app.errors import Conflict
 from app.ml.frame import Feature, Floats, Frame
@@ -49,8 +50,7 @@ class TrainingRows:
     @property
     def known(self) -> Bools:
         """Rows whose account is among the development rows too: boolean, of shape (n,)."""
-        names = np.asarray(self.frame.accounts.to_pylist(), dtype=object)
-        return np.isin(names, np.unique(names[self.sides != "test"]))
+        return among(self.frame.accounts, self.frame.accounts.filter(pa.array(self.sides != "test")).unique())
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,11 @@ def make_training_rows(
     return rows
 
 
+def among(accounts: pa.Array, some: pa.Array) -> Bools:
+    """Which accounts are some of these: boolean, of shape (n,)."""
+    return np.asarray(pc.is_in(accounts, value_set=some).to_numpy(zero_copy_only=False))
+
+
 def row_instants(frame: Frame) -> Instants:
     """The instant of each row as datetime64[us] in UTC, of shape (n,); NaT in undated data."""
     if frame.as_of is None:
@@ -166,14 +171,14 @@ def _sides(frame: Frame, chosen: ChosenInstants, by_account: Sides | None) -> Si
         return np.full(len(frame), "train", dtype="<U10") if by_account is None else by_account
     at = row_instants(frame)
     sides = np.full(len(frame), "train", dtype="<U10")
-    sides[_among(at, chosen.dealt.test)] = "test"
-    sides[_among(at, chosen.dealt.validation)] = "validation"
+    sides[_at_instants(at, chosen.dealt.test)] = "test"
+    sides[_at_instants(at, chosen.dealt.validation)] = "validation"
     if by_account is not None:
         sides[(sides == "train") & (by_account == "validation")] = "validation"
     return sides
 
 
-def _among(at: Instants, instants: Sequence[datetime]) -> npt.NDArray[np.bool_]:
+def _at_instants(at: Instants, instants: Sequence[datetime]) -> npt.NDArray[np.bool_]:
     return np.isin(at, np.array([_moment(each) for each in instants], dtype="datetime64[us]"))
 
 
@@ -194,7 +199,7 @@ def _describe(
     dataset: Dataset, rows: TrainingRows, chosen: ChosenInstants, churned: Floats, n_unlabelled: int
 ) -> dict[str, Any]:
     """The split as plain data: which instants went where, and how many rows, accounts and churners each side has."""
-    accounts = np.asarray(rows.frame.accounts.to_pylist(), dtype=object)
+    accounts = rows.frame.accounts
     sides = {side: _describe_side(accounts, churned, rows.sides == side) for side in SIDE_NAMES}
     described: dict[str, Any] = {
         "kind": "random" if chosen.dealt is None else "temporal",
@@ -215,11 +220,11 @@ def _describe(
     return described
 
 
-def _describe_side(accounts: npt.NDArray[Any], churned: Floats, on_side: Bools) -> dict[str, Any]:
+def _describe_side(accounts: pa.Array, churned: Floats, on_side: Bools) -> dict[str, Any]:
     labels = churned[on_side]
     return {
         "n_rows": int(labels.size),
-        "n_accounts": int(np.unique(accounts[on_side]).size),
+        "n_accounts": pc.count_distinct(accounts.filter(pa.array(on_side))).as_py(),
         "n_churned": int(labels.sum()),
         "churn_rate": float(labels.mean()) if labels.size else None,
     }

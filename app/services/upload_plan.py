@@ -70,15 +70,16 @@ def infer_plan(dataset: Dataset, file: RowFile, before: Sequence[StoredColumn]) 
         raise UnreadableFile("The file has a header but no rows.", line=1)
     kinds = {each.name: each.kind for each in before}
     columns = [
-        _judge(name, f"f{at}", observers.get(name), kinds.get(name, ColumnKind.NUMERIC), file)
+        judge_column(name, f"f{at}", observers.get(name), kinds.get(name, ColumnKind.NUMERIC), file)
         for at, name in enumerate(names, 1)
     ]
     return UploadPlan(dataset, file, tuple(columns), tuple(_warnings(dataset, file, columns)))
 
 
-def _judge(
+def judge_column(
     name: str, column: str, observer: ColumnObserver | None, fallback: ColumnKind, file: RowFile
 ) -> StoredColumn:
+    """What becomes of a column that was looked at; without an observer it is left out, without values it falls back."""
     if observer is None:
         return StoredColumn(name, ColumnKind.UNSUPPORTED, None, "left out by exclude_columns")
     kind = observer.kind or fallback

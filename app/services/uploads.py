@@ -41,7 +41,8 @@ class Uploads:
     ) -> RowsOut:
         async with self._sessions() as session:
             dataset = await self._datasets.resolve(session, name)
-        _require_file(dataset, media_type)
+        _require_rows(dataset)
+        require_media(media_type)
         async with spool(stream, self._max_bytes) as path, self._places:
             plan, part, revision = await self._store(dataset, path, actor=actor, append=append)
         told = revision_detail(revision).model_dump()
@@ -71,11 +72,19 @@ class Uploads:
         return plan, part, revision
 
 
-def _require_file(dataset: Dataset, media_type: str) -> None:
+def _require_rows(dataset: Dataset) -> None:
     if dataset.kind == "query":
         raise RowsComeFromQuery(f"Dataset {dataset.name} reads its own queries; rows can't be sent to it.")
     if dataset.source_table is not None:
         raise RowsComeFromTable(f"Dataset {dataset.name} reads {dataset.source_table}; rows can't be sent to it.")
+    if dataset.kind == "events":
+        detail = f"The rows of {dataset.name} are built of facts; they can't be sent to it."
+        hint = f"Send the facts: PUT or POST /datasets/{dataset.name}/facts/events, and accounts, and subscriptions."
+        raise RowsComeFromTable(detail, hint=hint)
+
+
+def require_media(media_type: str) -> None:
+    """Refuse a body that is announced as something that no file of rows is."""
     if media_type.lower().startswith(_NOT_FILES):
         raise UnsupportedMedia("The body must be the file itself: text/csv or application/vnd.apache.parquet.")
 

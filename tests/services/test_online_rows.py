@@ -6,7 +6,7 @@ import pytest
 
 from app.ml.frame import Frame
 from app.ml.scorer import Scorer
-from app.schemas.scoring import AccountIn
+from app.schemas.scoring import AccountIn, RowProblem
 from app.services.online_rows import given_row, stored_rows
 from tests.services.scoring_world import draw_frame, fit_model
 
@@ -51,11 +51,15 @@ def test_what_fits_is_scored(features: dict[str, object], expected: dict[str, ob
     assert (row.problem, row.features) == (None, expected)
 
 
+def absent(account: str) -> RowProblem:
+    return RowProblem(code="unknown_account", detail=f"{account} is nowhere")
+
+
 def test_rows_of_the_dataset_tell_who_left_and_who_is_unknown() -> None:
     frame, schema = draw_frame(3, seed=5), Scorer(fit_model().bundle).features
     names = frame.accounts.to_pylist()
     frame = Frame(frame.accounts, frame.features, np.array([np.nan, 1.0, 0.0]), None)
-    rows = stored_rows([*names, "stranger"], frame, schema, revision=4, version=1)
+    rows = stored_rows([*names, "stranger"], frame, schema, revision=4, version=1, absent=absent)
     codes = [row.problem.code if row.problem else None for row in (rows[name] for name in [*names, "stranger"])]
     assert codes == [None, "churned_account", None, "unknown_account"]
     assert (rows[names[0]].revision, rows[names[0]].features) == (4, frame.features.slice(0, 1).to_pylist()[0])
@@ -65,6 +69,7 @@ def test_a_revision_without_a_feature_names_it() -> None:
     frame, schema = draw_frame(3, seed=5), Scorer(fit_model().bundle).features
     text_tenure = frame.features.set_column(0, "tenure", pa.array(["1", "2", "3"]))
     for features in (frame.features.drop_columns(["tenure"]), text_tenure):
-        problem = stored_rows(["a"], Frame(frame.accounts, features), schema, revision=4, version=1)["a"].problem
+        rows = stored_rows(["a"], Frame(frame.accounts, features), schema, revision=4, version=1, absent=absent)
+        problem = rows["a"].problem
         assert problem is not None
         assert (problem.code, "tenure" in problem.detail) == ("rows_do_not_fit", True)

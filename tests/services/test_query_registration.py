@@ -136,7 +136,7 @@ async def test_an_error_names_the_line_and_no_value(client: httpx.AsyncClient, w
 
 
 SOURCES: dict[str, tuple[int, str, Callable[[Warehouse], dict[str, Any]]]] = {
-    "nobody there": (503, "source_unreachable", lambda w: {"source_url": w.url(port=1)}),
+    "nobody there": (422, "source_unreachable", lambda w: {"source_url": w.url(port=1)}),
     "no such database": (422, "source_refused", lambda w: {"source_url": w.url(database="none")}),
     "no such role": (422, "source_refused", lambda w: {"source_url": w.url("nobody")}),
     "no password": (422, "source_refused", lambda w: {"password_env": None}),

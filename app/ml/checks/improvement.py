@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
+import numpy as np
+
 from app.ml.checks.rules import (
     few,
     needed,
     sizes,
     span,
+    told_apart,
     too_few,
     verdict_at_least,
     worst_verdict,
@@ -17,7 +20,7 @@ from app.ml.checks.rules import (
 from app.ml.frame import Floats
 from app.ml.judgement import Check, Evidence, Production, Verdict
 from app.schemas.config import EvaluationConfig
-from app.stats.arrays import Estimate, Interval
+from app.stats.arrays import Bools, Estimate, Interval
 from app.stats.power import SD_PER_CHURNER
 from app.stats.ranking import AucEstimate, auc_difference, auc_estimate
 
@@ -53,7 +56,7 @@ def check_baseline(evidence: Evidence, config: EvaluationConfig) -> Check:
     """AUC above the baseline's on the same rows; where the candidate is the baseline, above the base rate's .5."""
     y, threshold = evidence.y, config.min_improvement_over_baseline
     rival = "the base rate" if evidence.baseline_is_model else "the logistic baseline"
-    found = _against_baseline(evidence)
+    found = _against_baseline(evidence, np.ones(y.size, dtype=np.bool_))
     verdict = _verdict(found, y, threshold, config)
     return Check(
         name="improvement_over_baseline",
@@ -64,7 +67,8 @@ def check_baseline(evidence: Evidence, config: EvaluationConfig) -> Check:
         verdict=verdict,
         sentence=_sentence(found, verdict, rival, y=y, threshold=threshold, config=config),
         right_side=found.value >= threshold,
-        details=_details(found, rival, y),
+        details=_details(found, rival, y)
+        | told_apart(evidence, np.ones(y.size, dtype=np.bool_), lambda rows: _against_baseline(evidence, rows), config),
     )
 
 
@@ -98,7 +102,7 @@ def check_production(evidence: Evidence, config: EvaluationConfig) -> Check:
     if production is None:
         return _no_production(config)
     y, threshold = evidence.y[production.fair], production_threshold(production, config)
-    found = _on_fair_rows(evidence, production, production.p)
+    found = _against(evidence, production.p, production.fair)
     verdict = _verdict(found, y, threshold, config)
     name = f"version {production.version} in production"
     details: dict[str, Any] = {"rule": rule_of(production, config), "against_version": production.version}
@@ -111,7 +115,9 @@ def check_production(evidence: Evidence, config: EvaluationConfig) -> Check:
         verdict=verdict,
         sentence=_sentence(found, verdict, name, y=y, threshold=threshold, config=config),
         right_side=found.value >= threshold,
-        details=details | _details(found, name, y),
+        details=details
+        | _details(found, name, y)
+        | told_apart(evidence, production.fair, lambda rows: _against(evidence, production.p, rows), config),
     )
     needs_anchor = details["rule"] == "not_worse" and production.anchor_p is not None
     return _with_anchor(check, evidence, production, config) if needs_anchor else check
@@ -134,7 +140,7 @@ def _with_anchor(check: Check, evidence: Evidence, production: Production, confi
     """The same check, which must now hold against the anchor too, so that small losses don't add up."""
     anchor_p = production.p if production.anchor_p is None else production.anchor_p
     y, threshold = evidence.y[production.fair], production_threshold(production, config)
-    found = _on_fair_rows(evidence, production, anchor_p)
+    found = _against(evidence, anchor_p, production.fair)
     verdict = _verdict(found, y, threshold, config)
     name = f"version {production.anchor_version}, the last promoted as better"
     anchor = {
@@ -157,15 +163,14 @@ def _with_anchor(check: Check, evidence: Evidence, production: Production, confi
     )
 
 
-def _against_baseline(evidence: Evidence) -> Difference:
+def _against_baseline(evidence: Evidence, rows: Bools) -> Difference:
     if evidence.baseline_is_model:
-        return AboveChance(auc_estimate(evidence.y, evidence.p_model, evidence.accounts))
-    return auc_difference(evidence.y, evidence.p_model, evidence.p_baseline, evidence.accounts)
+        return AboveChance(auc_estimate(evidence.y[rows], evidence.p_model[rows], evidence.accounts[rows]))
+    return _against(evidence, evidence.p_baseline, rows)
 
 
-def _on_fair_rows(evidence: Evidence, production: Production, rival: Floats) -> Estimate:
-    fair = production.fair
-    return auc_difference(evidence.y[fair], evidence.p_model[fair], rival[fair], evidence.accounts[fair])
+def _against(evidence: Evidence, rival: Floats, rows: Bools) -> Estimate:
+    return auc_difference(evidence.y[rows], evidence.p_model[rows], rival[rows], evidence.accounts[rows])
 
 
 def _verdict(found: Difference, y: Floats, threshold: float, config: EvaluationConfig) -> Verdict:

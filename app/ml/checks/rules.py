@@ -1,12 +1,13 @@
 """What all checks share: when an interval passes or fails, how few is too few, and how to say it."""
 
+from collections.abc import Callable
 from math import isfinite, sqrt
 from typing import Any, Protocol
 
 from app.ml.frame import Floats
-from app.ml.judgement import Verdict
+from app.ml.judgement import Evidence, Verdict
 from app.schemas.config import EvaluationConfig
-from app.stats.arrays import Interval
+from app.stats.arrays import Bools, Interval
 from app.stats.power import churners_needed
 
 MIN_CHURNERS = 20  # under it nothing that compares churners with others can pass or fail
@@ -71,6 +72,35 @@ def needed(se: float, y: Floats, *, least: float = 0.0) -> dict[str, int]:
     if not isfinite(se) or not per_churner:
         return {}
     return {f"{stated:.2f}": churners_needed(stated, sd_per_churner=per_churner) for stated in STATED_DIFFERENCES}
+
+
+def told_apart(
+    evidence: Evidence, rows: Bools, measure: Callable[[Bools], Measured], config: EvaluationConfig
+) -> dict[str, Any]:
+    """A figure of known and of new accounts, beside that of all; nothing where the split is by account.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        n rows.
+    rows : boolean ndarray of shape (n,)
+        Those that the figure is of.
+    measure : callable
+        The figure of the rows it is given, a boolean ndarray of shape (n,).
+    config : EvaluationConfig
+        Its confidence is that of the intervals.
+    """
+    if evidence.known is None:
+        return {}
+    told = {}
+    for name, part in (("known", rows & evidence.known), ("new", rows & ~evidence.known)):
+        found = None if too_few(evidence.y[part]) else measure(part)
+        told[name] = {
+            "estimate": found.value if found else None,
+            "interval": found.interval(config.confidence) if found else None,
+            **sizes(evidence.y[part]),
+        }
+    return told
 
 
 def span(interval: Interval, confidence: float) -> str:

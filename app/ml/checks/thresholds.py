@@ -1,5 +1,6 @@
 """Is the model good enough in itself: AUC, and precision and recall at a cut-off, against their minima."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -12,6 +13,7 @@ from app.ml.checks.rules import (
     needed,
     sizes,
     span,
+    told_apart,
     too_few,
     verdict_at_least,
     worst_verdict,
@@ -82,8 +84,13 @@ def check_thresholds(evidence: Evidence, config: EvaluationConfig) -> Check:
             "n_flagged": cut.n_flagged,
             "churners_needed": churners_needed,
             **sizes(y),
+            **told_apart(evidence, np.ones(y.size, dtype=np.bool_), _auc_of(evidence), config),
         },
     )
+
+
+def _auc_of(evidence: Evidence) -> Callable[[Bools], Measured]:
+    return lambda rows: auc_estimate(evidence.y[rows], evidence.p_model[rows], evidence.accounts[rows])
 
 
 def auc_verdict(check: Check) -> Verdict:

@@ -1,0 +1,61 @@
+"""What uploads of facts answer, and the features that are built of them."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from app.schemas.common import BodyOut
+from app.schemas.events import Fact
+
+
+class KindOut(BodyOut):
+    """A kind of event, and how many there are."""
+
+    kind: str
+    n: int
+    n_quantity: int = Field(description="Events with a quantity.")
+    n_amount: int = Field(description="Events with an amount.")
+
+
+class FactTableOut(BodyOut):
+    """The facts of one kind, as a revision has them."""
+
+    n_rows: int
+    first_at: datetime | None
+    last_at: datetime | None = Field(description="The newest instant that they name and that is not in the future.")
+    kinds: list[KindOut] = Field(description="Of events: the commonest, at most 200.")
+
+
+class FactsOut(FactTableOut):
+    """What was understood of an upload of facts: the revision it made."""
+
+    dataset: str
+    fact: Fact
+    revision: int
+    n_rows_added: int
+    already_there: bool = Field(description="This very file was taken in before: nothing was added.")
+    known_until: datetime | None = Field(
+        description="Up to when all facts together are complete: the end of the day of the newest one. Labels mature, "
+        "and accounts are scored, by this instant."
+    )
+    warnings: list[str]
+
+
+class FeatureDefinitionOut(BodyOut):
+    """A feature that is built of facts."""
+
+    name: str
+    kind: Literal["numeric", "boolean", "categorical"]
+    words: str = Field(description="What it means; reasons use these words.")
+    unit: str = Field(description="Empty where it has none.")
+    actionable: bool = Field(description="An account manager can do something about it.")
+
+
+class FeaturesOut(BodyOut):
+    """The features of a dataset, under the kinds of event that its newest revision knows."""
+
+    dataset: str
+    revision: int
+    features: list[FeatureDefinitionOut]
+    other_kinds: list[str] = Field(description="Kinds of event without features of their own: counted as `other`.")

@@ -1,0 +1,263 @@
+"""Rows that are built of facts, as they were known at an instant: a `RowSource`."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions, copy_out
+from app.errors import NoRows, RowsDoNotFit
+from app.features.definitions import Definition, define_features
+from app.features.plan import OTHER, Attribute, FeaturePlan, freeze_plan, unknown_kinds
+from app.features.query import (
+    AFTER_ACCOUNT,
+    BETWEEN_ACCOUNTS,
+    EVERY_ACCOUNT,
+    NAMED_ACCOUNTS,
+    FactTables,
+    FeatureQuery,
+)
+from app.ml.cells import ColumnKind
+from app.ml.frame import Feature, FeatureKind, Frame
+from app.schemas.events import Fact, utc_instants
+from app.schemas.scoring import RowProblem
+from app.services.fact_storing import find_fact_table, spec_of
+from app.services.fact_tables import fact_table, select_member_after
+from app.services.part_tables import StoredColumn
+from app.services.row_source import NO_LABELS, LabelledRows, MaturedInstants, label_span, nothing_to_train_on
+from app.services.stored_rows import ARROW_TYPES, KEY_FIELDS, to_frame
+from app.tables import Dataset, Revision
+
+CHUNK_SIZE = 50_000  # accounts whose rows are built at once for a training
+
+
+async def open_built_rows(
+    sessions: Sessions, dataset: Dataset, revision: Revision, plan: Mapping[str, Any] | None
+) -> "BuiltRows":
+    """The rows of a revision of facts, by the plan of a version or by one that is frozen now.
+
+    Raises
+    ------
+    NoRows
+        Where facts that are described have not come yet.
+    RowsDoNotFit
+        Where accounts have lost an attribute that the plan names.
+    """
+    spec, facts = spec_of(dataset), revision.facts or {}
+    missing = [fact for fact in spec.facts if fact not in facts]
+    if missing:
+        detail = f"Dataset {dataset.name} has no {missing[0]} yet."
+        raise NoRows(detail, hint=f"Upload them with PUT /datasets/{dataset.name}/facts/{missing[0]}.")
+    async with sessions() as session:
+        attributes = await _attributes(session, revision)
+    if plan is None:
+        frozen = freeze_plan(spec, facts["events"]["kinds"], [Attribute(*each[:2]) for each in attributes])
+    else:
+        frozen = FeaturePlan.from_json(plan)
+    _require_attributes(revision, frozen, attributes)
+    tables: dict[Fact, str] = {fact: f"data.{fact_table(facts[fact]['table_id'])}" for fact in spec.facts}
+    query = FeatureQuery(
+        spec,
+        frozen,
+        FactTables(tables, {name: column for name, _, column in attributes}),
+        define_features(spec, frozen),
+    )
+    return BuiltRows(sessions, dataset, revision, query)
+
+
+async def _attributes(session: AsyncSession, revision: Revision) -> list[tuple[str, FeatureKind, str]]:
+    """Name, kind and column of each attribute of accounts that is kept."""
+    table = await find_fact_table(session, revision, "accounts")
+    stored = [StoredColumn.from_json(each) for each in table.columns] if table else []
+    return [(each.name, each.feature.kind, each.column) for each in stored if each.column]
+
+
+def _require_attributes(
+    revision: Revision, plan: FeaturePlan, attributes: Sequence[tuple[str, FeatureKind, str]]
+) -> None:
+    there = {(name, kind) for name, kind, _ in attributes}
+    gone = [each.name for each in plan.attributes if (each.name, each.kind) not in there]
+    if gone:
+        raise RowsDoNotFit(
+            f"Revision {revision.number} lacks {', '.join(gone)} of its accounts, or holds it in another kind than the "
+            "version reads."
+        )
+
+
+class BuiltRows:
+    """Features and labels of the accounts that are active at an instant, built from one revision of facts."""
+
+    def __init__(self, sessions: Sessions, dataset: Dataset, revision: Revision, query: FeatureQuery) -> None:
+        self._sessions = sessions
+        self._dataset = dataset
+        self._revision = revision
+        self._query = query
+        self._columns = [
+            StoredColumn(each.name, ColumnKind(each.kind.value), f"f{at}")
+            for at, each in enumerate(query.definitions, 1)
+        ]
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """All that are defined."""
+        return tuple(each.feature for each in self._query.definitions)
+
+    @property
+    def definitions(self) -> Sequence[Definition]:
+        """What each feature means."""
+        return self._query.definitions
+
+    @property
+    def other_kinds(self) -> dict[str, int]:
+        """Kinds of event that count as `other`, with how many events each has."""
+        return unknown_kinds(self._query.plan, (self._revision.facts or {})["events"]["kinds"])
+
+    @property
+    def plan(self) -> dict[str, Any] | None:
+        """The kinds of event and the attributes."""
+        return self._query.plan.to_json()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Kinds of event that came after the plan was made."""
+        if not self.other_kinds:
+            return ()
+        listed = ", ".join(f"{kind} ({n:,})" for kind, n in list(self.other_kinds.items())[:5])
+        more = " and others" if len(self.other_kinds) > 5 else ""
+        return (f"Kinds of event without features of their own, counted as {OTHER}: {listed}{more}.",)
+
+    def absent(self, account_id: str) -> RowProblem:
+        """It is not active, or nothing is known of it."""
+        detail = f"{account_id!r} is not active at {self.known_until.isoformat()}, where the facts end, or not known."
+        return RowProblem(code="inactive_account", detail=detail)
+
+    @property
+    def known_until(self) -> datetime:
+        """Up to when the facts are complete."""
+        return datetime.fromisoformat((self._revision.facts or {})["known_until"])
+
+    async def matured(self, *, now: datetime | None) -> MaturedInstants:
+        """Every `step_days` back from the newest instant whose horizon is over, or those that the description names."""
+        until = self.known_until if now is None else min(self.known_until, now)
+        newest = until - label_span(self._dataset)
+        instants = [each for each in self._schedule(until) if each <= newest]
+        immature = [each for each in self._schedule(until) if newest < each <= until]
+        n_immature = sum([await self._count_active(each) for each in immature])
+        if not instants:
+            hint = (
+                f"Facts are known from {self._first.date()} to {until.date()}: bring older or newer ones, or ask for "
+            )
+            raise nothing_to_train_on(self._dataset, self._revision, n_immature, hint + "a shorter horizon.")
+        return MaturedInstants(tuple(instants), n_immature)
+
+    def _schedule(self, until: datetime) -> list[datetime]:
+        """Instants, newest first, at which somebody can be active."""
+        spec = self._query.spec
+        if spec.instants:
+            return utc_instants(spec)
+        step = timedelta(days=spec.step_days)
+        newest = until - label_span(self._dataset)
+        later = [newest + n * step for n in range(1, 1 + (until - newest) // step)]
+        first = self._first + timedelta(days=spec.active.days if spec.active.kind == "event" else 0)
+        matured = [newest - n * step for n in range(spec.max_instants)]
+        return [*reversed(later), *(each for each in matured if each > first)]
+
+    @property
+    def _first(self) -> datetime:
+        facts = self._revision.facts or {}
+        of = "subscriptions" if self._query.spec.active.kind == "subscription" else "events"
+        return datetime.fromisoformat(facts[of]["first_at"])
+
+    async def _count_active(self, as_of: datetime) -> int:
+        query = f"SELECT count(*) AS n FROM ({self._query.active(EVERY_ACCOUNT)}) AS active"  # noqa: S608
+        async with self._sessions() as session:
+            schema = pa.schema([("n", pa.int64())])
+            found = await copy_out(await session.connection(), query, as_of, self._revision.number, schema=schema)
+        return int(found["n"][0].as_py())
+
+    async def labelled(self, instants: Sequence[datetime | None]) -> LabelledRows:
+        """The active accounts of these instants, with what became of them; who left in the lead is left out."""
+        frames = []
+        for instant in instants:
+            if instant is not None:
+                frames += [frame async for frame in self._chunks(instant, CHUNK_SIZE, labelled=True)]
+        frame = _stack(frames, self._columns)
+        known = np.isfinite(np.asarray(frame.churned))
+        return LabelledRows(frame.take(np.flatnonzero(known)), int((~known).sum()))
+
+    async def active_chunks(self, *, chunk_size: int) -> AsyncIterator[Frame]:
+        """Accounts that are active now: where the facts that are known end."""
+        async for frame in self._chunks(self.known_until, chunk_size, labelled=False):
+            yield frame
+
+    async def active_instant(self) -> datetime | None:
+        """Where the facts that are known end."""
+        return self.known_until
+
+    async def newest(self, account_ids: Sequence[str]) -> Frame:
+        """The rows of those of these accounts that are active now."""
+        query = self._query.rows(NAMED_ACCOUNTS, labelled=False)
+        async with self._sessions() as session:
+            return await self._read(session, query, self.known_until, list(account_ids))
+
+    async def labels_query(self, as_of: datetime | None) -> str:
+        """What became of the accounts that were active at `as_of`, once the facts are complete up to its horizon."""
+        if as_of is None or as_of + label_span(self._dataset) > self.known_until:
+            return NO_LABELS
+        labels = self._query.labels(EVERY_ACCOUNT)
+        instant = f"'{as_of.isoformat()}'::timestamptz"
+        labels = labels.replace("$1::timestamptz", instant).replace("$2", str(self._revision.number))
+        columns = f'account_id COLLATE "default" AS account_id, {instant} AS as_of, churned'
+        return f"SELECT {columns} FROM ({labels}) AS labels WHERE churned IS NOT NULL"  # noqa: S608
+
+    async def known_query(self, as_of: datetime | None) -> str:
+        """Nothing: an account that is scored has its horizon before it."""
+        return NO_LABELS
+
+    async def _chunks(self, as_of: datetime, chunk_size: int, *, labelled: bool) -> AsyncIterator[Frame]:
+        """Rows by account; each chunk is a transaction of its own, as a revision never changes."""
+        last: str | None = ""
+        while last is not None:
+            async with self._sessions() as session:
+                after = text(select_member_after(self._dataset, chunk_size))
+                end = await session.scalar(after, {"last": last})
+                accounts = AFTER_ACCOUNT if end is None else BETWEEN_ACCOUNTS
+                query = self._query.rows(accounts, labelled=labelled)
+                frame = await self._read(session, query, as_of, *([last] if end is None else [last, end]))
+            if len(frame):
+                yield frame
+            last = end
+
+    async def _read(self, session: AsyncSession, query: str, as_of: datetime, *accounts: Any) -> Frame:
+        await session.execute(text("SET LOCAL work_mem = '256MB'"))  # for the groups of one chunk
+        schema = pa.schema([*KEY_FIELDS, *((each.column, ARROW_TYPES[each.kind]) for each in self._columns)])
+        connection = await session.connection()
+        table = await copy_out(connection, query, as_of, self._revision.number, *accounts, schema=schema)
+        return to_frame(table.combine_chunks(), self._columns)
+
+
+def _stack(frames: Sequence[Frame], columns: Sequence[StoredColumn]) -> Frame:
+    """The rows of several instants, by account and then instant."""
+    keys = pa.concat_tables(
+        [
+            pa.table({"account_id": frame.accounts, "as_of": frame.as_of, "churned": frame.churned})
+            for frame in frames
+            if frame.as_of is not None
+        ]
+        or [pa.schema([*KEY_FIELDS]).empty_table()]
+    )
+    order = pa.compute.sort_indices(keys, sort_keys=[("account_id", "ascending"), ("as_of", "ascending")])
+    if not frames:
+        schema = pa.schema([(each.column, ARROW_TYPES[each.kind]) for each in columns])
+        return to_frame(pa.schema([*KEY_FIELDS, *schema]).empty_table(), columns)
+    keys, features = keys.take(order), pa.concat_tables([frame.features for frame in frames]).take(order)
+    return Frame(
+        accounts=keys["account_id"].combine_chunks(),
+        features=features.combine_chunks(),
+        churned=np.asarray(keys["churned"].to_numpy(), dtype=np.float64),
+        as_of=keys["as_of"].combine_chunks(),
+    )

@@ -1,0 +1,113 @@
+"""Tables of facts in schema `data`: rows are only ever added, each with the number of the revision that brought it."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions, copy_in
+from app.ml.cells import ColumnKind
+from app.schemas.events import EventsIn, Fact
+from app.services.part_tables import SQL_TYPES, StoredColumn
+from app.tables import Dataset, FactTable
+
+# What is kept of each kind of fact besides account, recorded_at and attributes: name, kind, whether each row needs it.
+FIXED: dict[Fact, tuple[tuple[str, ColumnKind, bool], ...]] = {
+    "accounts": (("created_at", ColumnKind.TIMESTAMP, True), ("valid_from", ColumnKind.TIMESTAMP, True)),
+    "subscriptions": (
+        ("subscription_id", ColumnKind.CATEGORICAL, True),
+        ("started_at", ColumnKind.TIMESTAMP, True),
+        ("ended_at", ColumnKind.TIMESTAMP, False),
+        ("plan", ColumnKind.CATEGORICAL, False),
+        ("amount", ColumnKind.NUMERIC, False),
+    ),
+    "events": (
+        ("event_id", ColumnKind.CATEGORICAL, True),
+        ("occurred_at", ColumnKind.TIMESTAMP, True),
+        ("kind", ColumnKind.CATEGORICAL, True),
+        ("quantity", ColumnKind.NUMERIC, False),
+        ("amount", ColumnKind.NUMERIC, False),
+    ),
+}
+_TYPES = {**SQL_TYPES, ColumnKind.TIMESTAMP: "timestamptz"}
+
+
+def fact_table(table_id: int) -> str:
+    """The table of some facts, within schema `data`."""
+    return f"facts_{int(table_id)}"
+
+
+def members_table(dataset: Dataset) -> str:
+    """The table of every account that a fact has ever named, within schema `data`: it marks out chunks of accounts."""
+    return f"members_{int(dataset.id)}"
+
+
+async def create_fact_table(
+    session: AsyncSession, dataset: Dataset, fact: Fact, attributes: Sequence[StoredColumn]
+) -> FactTable:
+    """An empty table without indexes, in the caller's transaction."""
+    row = FactTable(dataset_id=dataset.id, fact=fact, columns=[each.__dict__ for each in attributes])
+    session.add(row)
+    await session.flush()
+    fixed = "".join(f", {name} {_TYPES[kind]}" for name, kind, _ in FIXED[fact])
+    typed = "".join(f", {each.column} {_TYPES[each.kind]}" for each in attributes if each.column)
+    key = 'account_id text COLLATE "C" NOT NULL'
+    kept = "recorded_at timestamptz, added_in integer NOT NULL"
+    await session.execute(text(f"CREATE TABLE data.{fact_table(row.id)} ({key}{fixed}{typed}, {kept})"))
+    await session.execute(
+        text(f'CREATE TABLE IF NOT EXISTS data.{members_table(dataset)} (account_id text COLLATE "C" PRIMARY KEY)')
+    )
+    return row
+
+
+async def index_fact_table(session: AsyncSession, spec: EventsIn, fact: Fact, table: FactTable) -> None:
+    """The order in which facts are read, by account, with all that is read; and keys that hold a fact once an upload.
+
+    Events are read from the index alone: their table lies in the order in which they came in.
+    """
+    name = fact_table(table.id)
+    if fact == "events":
+        included = "kind, quantity, amount, recorded_at, added_in"
+        included += ", event_id" if spec.events.event_id_column else ""
+        await session.execute(text(f"CREATE INDEX ON data.{name} (account_id, occurred_at) INCLUDE ({included})"))
+    key = fact_key(spec, fact)
+    if key:
+        unique = f"(account_id, {key}, recorded_at, added_in) NULLS NOT DISTINCT"
+        await session.execute(text(f"CREATE UNIQUE INDEX ON data.{name} {unique}"))
+
+
+def fact_key(spec: EventsIn, fact: Fact) -> str | None:
+    """What tells the facts of an account apart; None where a fact may come twice."""
+    if fact == "accounts":
+        return "valid_from"
+    if fact == "subscriptions":
+        described = spec.subscriptions
+        return "subscription_id" if described and described.subscription_id_column else "started_at"
+    return "event_id" if spec.events.event_id_column else None
+
+
+async def add_facts(session: AsyncSession, dataset: Dataset, table: FactTable, rows: pa.Table) -> None:
+    """Append rows by COPY, and the accounts that they name to the members."""
+    connection = await session.connection()
+    await copy_in(connection, rows, fact_table(table.id), schema="data")
+    await session.execute(
+        text(f"INSERT INTO data.{members_table(dataset)} SELECT unnest(CAST(:ids AS text[])) ON CONFLICT DO NOTHING"),
+        {"ids": rows["account_id"].unique().to_pylist()},
+    )
+
+
+async def tidy_fact_table(sessions: Sessions, table_id: int) -> None:
+    """Tell the planner what is there, and mark pages as visible to all, so that the index alone answers."""
+    async with sessions() as session:
+        autocommit = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        await autocommit.execute(text(f"VACUUM (ANALYZE) data.{fact_table(table_id)}"))
+
+
+def select_member_after(dataset: Dataset, n: int) -> str:
+    """The query of the n-th account after `:last`, byte for byte; no row where there are fewer."""
+    table = members_table(dataset)
+    return (
+        f"SELECT account_id FROM data.{table} WHERE account_id > :last"  # noqa: S608 - a name of ours
+        f" ORDER BY account_id OFFSET {int(n) - 1} LIMIT 1"
+    )
