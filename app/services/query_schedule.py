@@ -29,7 +29,6 @@ def training_instants(spec: QueryIn, now: datetime) -> list[datetime]:
     """
     if spec.instants:
         last = matured_by(spec, now)
-        named = sorted({each.astimezone(UTC) for each in spec.instants if each <= last}, reverse=True)
-        return named[: spec.max_instants]
+        return sorted({each.astimezone(UTC) for each in spec.instants if each <= last}, reverse=True)
     newest = matured_by(spec, scored_instant(now))
     return [newest - timedelta(days=step * spec.step_days) for step in range(spec.max_instants)]
