@@ -66,17 +66,15 @@ class Warehouse:
     def __init__(self, connection: asyncpg.Connection, *, timeout_seconds: int, max_bytes: int) -> None:
         self._connection = connection
         self._timeout_seconds = timeout_seconds
-        self._left_bytes = max_bytes
+        self._max_bytes = max_bytes
 
     async def describe(self, statement: Statement) -> list[QueryColumn]:
         """The columns of a query, which is parsed and planned but not run; several statements are refused."""
-        await self._arm()
         with _told(statement, with_line=True):
+            await self._arm()
             prepared = await self._connection.prepare(statement.sql)
-        columns = [(each.name, each.type.oid) for each in prepared.get_attributes()]
-        if not columns:
-            raise refuse(statement, "it returns no columns")
-        found = await self._connection.fetch(read_query("type_names"), [oid for _, oid in columns])
+            columns = [(each.name, each.type.oid) for each in prepared.get_attributes()]
+            found = await self._connection.fetch(read_query("type_names"), [oid for _, oid in columns])
         types = {row["oid"]: row["name"] for row in found}
         return [QueryColumn(name, types[oid]) for name, oid in columns]
 
@@ -86,18 +84,20 @@ class Warehouse:
         `selected` is of columns of `q`. The query is parsed a second time: right after the first, so that no setting
         that another query has changed can make it mean something else.
         """
-        await self._arm()
+        n_bytes = 0
         bound = "" if limit is None else f" LIMIT {int(limit)}"
         # The line break ends a comment that the query ends with.
         query = f"SELECT {selected} FROM (\n{statement.sql}\n) AS q{bound}"  # noqa: S608 - the user's own, read-only
         with path.open("wb") as file, _told(statement):
 
             async def write(piece: bytes) -> None:
-                self._left_bytes -= len(piece)
-                if self._left_bytes < 0:
-                    raise refuse(statement, "what the queries return is more than HOLDFAST_MAX_UPLOAD_BYTES")
+                nonlocal n_bytes
+                n_bytes += len(piece)
+                if n_bytes > self._max_bytes:
+                    raise refuse(statement, f"it returns more than {self._max_bytes} bytes (HOLDFAST_MAX_UPLOAD_BYTES)")
                 file.write(piece)
 
+            await self._arm()
             status = await self._connection.copy_from_query(query, output=write, format="csv", header=True)
         return int(str(status).split()[-1])
 

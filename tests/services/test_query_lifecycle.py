@@ -216,7 +216,7 @@ async def test_a_warehouse_that_is_away_is_said(
 async def test_an_answer_that_is_too_large_is_stopped(database_url: str, warehouse: Warehouse) -> None:
     settings = Settings(database_url=database_url, max_upload_bytes=5000)
     async with open_services(settings, database_url) as services:
-        with pytest.raises(QueryRefused, match="more than HOLDFAST_MAX_UPLOAD_BYTES"):
+        with pytest.raises(QueryRefused, match="more than 5000 bytes"):
             await services.datasets.create(QueryIn.model_validate(describe(warehouse)), actor="test")
 
 

@@ -1,5 +1,6 @@
 """Queries tried out as their dataset is described: what is understood of them, and what is refused."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.container import Services
+from app.container import Services, open_services
+from app.errors import SourceRefused
+from app.schemas.query import QueryIn
+from app.settings import Settings
 from tests.services.query_world import FEATURES, LABELS, STEP_DAYS, Account, create, days_ago, describe
 from tests.warehouse import PASSWORD, VARIABLE, Warehouse
 
@@ -187,3 +191,49 @@ async def test_instants_that_are_named_are_tried(
     told = (await client.post("/datasets", json=body)).json()["understood"]
     assert told["as_of"].replace("Z", "+00:00") == named[1].isoformat()
     assert told["n_rows"] == sum(each.is_active(named[1]) for each in accounts)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "is_allowed"),
+    [("127.0.0.1", True), ("10.0.0.1, 127.0.0.1:{port}", True), ("127.0.0.1:1", False), ("localhost", False)],
+)
+async def test_the_operator_may_name_the_hosts(
+    database_url: str, warehouse: Warehouse, hosts: str, is_allowed: bool
+) -> None:
+    settings = Settings.model_validate({"database_url": database_url, "query_hosts": hosts.format(port=warehouse.port)})
+    body = QueryIn.model_validate(describe(warehouse))
+    async with open_services(settings, database_url) as services:
+        if is_allowed:
+            assert (await services.datasets.create(body, actor="test")).understood is not None
+        else:
+            with pytest.raises(SourceRefused, match="not among the hosts"):
+                await services.datasets.create(body, actor="test")
+
+
+async def test_a_source_that_hangs_or_speaks_something_else_is_refused(
+    client: httpx.AsyncClient, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.warehouse.CONNECT_SECONDS", 0.5)
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    for behave in (greet, hang):
+        server = await asyncio.start_server(behave, "127.0.0.1", 0)
+        async with server:
+            url = warehouse.url(port=server.sockets[0].getsockname()[1])
+            answer = await create(client, warehouse, source_url=url)
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["code"] in {"source_unreachable", "source_refused"}
+
+
+async def test_a_connection_that_breaks_is_no_fault_of_ours(client: httpx.AsyncClient, warehouse: Warehouse) -> None:
+    kills = f"SELECT id AS account_id, pg_terminate_backend(pg_backend_pid()) AS n {CLAUSE}"
+    answer = await create(client, warehouse, features_sql=kills)
+    assert (answer.status_code, answer.json()["code"]) == (422, "source_unreachable"), answer.text
