@@ -1,5 +1,8 @@
 """How a dataset of queries is described: where its source may be, and what its SQL must be."""
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +10,7 @@ from pydantic import ValidationError
 
 from app.schemas.query import QueryIn, SourceAddress, read_query_spec, read_source_url
 
+DOCS = Path(__file__).parent.parent.parent / "docs/data.md"
 SAMPLE: dict[str, Any] = QueryIn.model_json_schema()["examples"][0]
 
 
@@ -69,3 +73,10 @@ def test_a_row_of_the_store_is_the_description_again() -> None:
     assert (columns["id_column"], columns["as_of_column"], columns["source_table"]) == ("key", "as_of", None)
     kept = {name: value for name, value in columns.items() if name not in ("spec", "as_of_column", "source_table")}
     assert read_query_spec(kept, columns["spec"]) == body
+
+
+def test_the_description_in_the_docs_is_one() -> None:
+    [described] = [
+        each for each in re.findall(r"```json\n(.*?)```", DOCS.read_text(), re.DOTALL) if "source_url" in each
+    ]
+    assert QueryIn.model_validate(json.loads(described)).name == "shop"
