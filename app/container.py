@@ -18,6 +18,7 @@ from app.services.features import Features
 from app.services.frames import Frames
 from app.services.health import Health
 from app.services.jobs import Handler, Jobs
+from app.services.leaks import Leaks
 from app.services.models import Models
 from app.services.monitoring import Monitoring
 from app.services.online import Online
@@ -45,6 +46,7 @@ class Services:
         self.facts = Facts(self.sessions, self.datasets, max_upload_bytes=settings.max_upload_bytes)
         self.features = Features(self.sessions, self.datasets)
         self.frames = Frames(self.sessions)
+        self.leaks = Leaks(self.sessions, self.datasets, self.frames)
         self._add_models(settings, database_url)
         self._add_scoring(settings)
 

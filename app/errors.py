@@ -147,6 +147,16 @@ class NoActiveAccounts(HoldfastError):
     hint = "Upload newer rows to /datasets/{name}/rows: accounts whose newest row is labelled churned are not scored."
 
 
+class LeaksFound(HoldfastError):
+    """A feature knows the outcome; training stops before it learns from it."""
+
+    status, code, title = 409, "leaks_found", "A feature knows the outcome"
+    hint = (
+        "Leave the feature out (`training.exclude_features`), mend its source, or, where it is honest, accept the "
+        "finding by name (`training.accept_leaks`)."
+    )
+
+
 class RowsDoNotFit(HoldfastError):
     """A revision lacks what a version reads, or holds it in another kind."""
 

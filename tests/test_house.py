@@ -30,6 +30,7 @@ ROOMS = {
 LAYERS = {
     "app/stats/*": ["app.stats"],
     "app/ml/*": ["app.ml", "app.stats", "app.schemas.config"],
+    "app/simulator/*": ["app.simulator", "app.stats"],
 }
 MAX_LINES = 400
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import datasets, lifecycle, operate
+from app.cli import datasets, lifecycle, operate, simulate
 
 app = typer.Typer(
     name="holdfast",
@@ -15,6 +15,7 @@ app = typer.Typer(
 lifecycle.add_to(app)
 datasets.add_to(app)
 operate.add_to(app)
+simulate.add_to(app)
 
 
 def main() -> None:

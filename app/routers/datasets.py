@@ -9,7 +9,7 @@ from app.schemas.common import Page
 from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionOut, RowsOut
 from app.schemas.described import EXAMPLES, DatasetIn
 from app.schemas.events import Fact
-from app.schemas.facts import FactsOut, FeaturesOut
+from app.schemas.facts import FactsOut, FeaturesOut, LeaksOut
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 MediaType = Annotated[str, Header(alias="Content-Type", include_in_schema=False)]
@@ -130,6 +130,12 @@ async def append_facts(
 async def list_features(name: DatasetName, services: ServicesDep) -> FeaturesOut:
     """Say what each feature that is built of facts means, its unit, and whether an account manager can act on it."""
     return await services.features.describe(name)
+
+
+@router.get("/{name}/leaks", operation_id="find_leaks", responses=UNKNOWN | refusals(409))
+async def find_leaks(name: DatasetName, services: ServicesDep) -> LeaksOut:
+    """Look for features that know the outcome, in the rows that a training would learn from now."""
+    return await services.leaks.find(name)
 
 
 @router.get("/{name}/revisions", operation_id="list_revisions", responses=UNKNOWN)

@@ -83,6 +83,7 @@ class ModelConfig(Config):
         return {**defaults, **own}
 
 
+FeatureName = Annotated[str, Field(min_length=1, max_length=200)]
 Tag = Annotated[str, Field(max_length=500)]
 
 
@@ -95,6 +96,12 @@ class TrainingConfig(Config):
     n_folds: Annotated[Whole, Field(ge=2, le=20)] = 5
     split: Literal["random", "temporal"] | None = None  # by time, where two or more instants have matured
     shap: bool = True
+    exclude_features: list[FeatureName] = Field(default_factory=list, max_length=1000)
+    accept_leaks: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="Names of certain leaks (`GET /datasets/{name}/leaks`) that shall not stop the training.",
+    )
     tags: dict[Annotated[str, Field(min_length=1, max_length=100)], Tag] = Field(default_factory=dict, max_length=50)
 
 

@@ -52,6 +52,27 @@ class FeatureDefinitionOut(BodyOut):
     actionable: bool = Field(description="An account manager can do something about it.")
 
 
+class FindingOut(BodyOut):
+    """A feature (or the order of ids or rows) that seems to know the outcome."""
+
+    name: str = Field(description="By which `training.accept_leaks` accepts it.")
+    feature: str
+    probe: str
+    level: Literal["certain", "suspected"] = Field(description="A certain one stops training, a suspected one warns.")
+    evidence: dict[str, float | None]
+    sentence: str
+    remedy: str
+
+
+class LeaksOut(BodyOut):
+    """What the probes found in the rows that a training would learn from."""
+
+    dataset: str
+    revision: int
+    job_id: int | None = Field(description="The training that found it; null where the rows were looked at just now.")
+    findings: list[FindingOut]
+
+
 class FeaturesOut(BodyOut):
     """The features of a dataset, under the kinds of event that its newest revision knows."""
 

@@ -32,6 +32,7 @@ from app.services.row_source import NO_LABELS, LabelledRows, MaturedInstants, la
 from app.services.stored_rows import ARROW_TYPES, KEY_FIELDS, to_frame
 from app.tables import Dataset, Revision
 
+LEAD_DAYS = (7, 30)  # before an instant, at which a feature that only knows the decision knows nothing yet
 CHUNK_SIZE = 50_000  # accounts whose rows are built at once for a training
 
 
@@ -203,6 +204,15 @@ class BuiltRows:
         query = self._query.rows(NAMED_ACCOUNTS, labelled=False)
         async with self._sessions() as session:
             return await self._read(session, query, self.known_until, list(account_ids))
+
+    async def earlier(self, instant: datetime, account_ids: Sequence[str]) -> list[tuple[float, Frame]]:
+        """A week and a month before, of those that were active then."""
+        query, found = self._query.rows(NAMED_ACCOUNTS, labelled=False), []
+        for days in LEAD_DAYS:
+            async with self._sessions() as session:
+                frame = await self._read(session, query, instant - timedelta(days=days), list(account_ids))
+            found.append((float(days), frame))
+        return found
 
     async def labels_query(self, as_of: datetime | None) -> str:
         """What became of the accounts that were active at `as_of`, once the facts are complete up to its horizon."""

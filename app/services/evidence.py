@@ -227,7 +227,7 @@ def _as_trained(candidate: Candidate, rows: TrainingRows) -> bool | None:
     """The rows of its training could be rebuilt exactly, whatever came since; None on another revision."""
     if candidate.revision.id != candidate.training.revision_id:
         return None
-    known: bool = (
-        training_data_hash(rows.frame, rows.sides, rows.features) == candidate.trained.report["training_data_hash"]
-    )
-    return known
+    learned = {each["name"] for each in candidate.trained.report["features"]}
+    features = [each for each in rows.features if each.name in learned]
+    found = training_data_hash(rows.frame, rows.sides, features)
+    return bool(found == candidate.trained.report["training_data_hash"])

@@ -33,14 +33,18 @@ class Frames:
         split: Literal["random", "temporal"] | None = None,
         like: Mapping[str, Any] | None = None,
         now: datetime | None = None,
+        keep_sides: bool = True,
     ) -> TrainingRows:
         """The labelled rows, each on its side; by default split by time where two instants have matured.
 
         With `like`, the stored description of a split, the rows are those of its instants again, whatever has
-        matured since. Accounts that the random split has not met yet are dealt a side here, and keep it.
+        matured since. Accounts that the random split has not met yet are dealt a side here, and keep it, unless
+        somebody only looks.
         """
         chosen = await choose_instants(dataset, source, split, now) if like is None else ChosenInstants.like(like)
         labelled = await source.labelled(chosen.instants)
-        async with self._sessions.begin() as session:
+        async with self._sessions() as session:
             by_account = await deal_and_store(session, dataset, labelled.frame) if chosen.needs_accounts else None
+            if keep_sides:
+                await session.commit()
         return make_training_rows(dataset, source, labelled, chosen, by_account)

@@ -70,6 +70,9 @@ class RowSource(Protocol):
     async def newest(self, account_ids: Sequence[str]) -> Frame:
         """The row to score of each of these accounts that has one; `churned` is 1 where it has left already."""
 
+    async def earlier(self, instant: datetime, account_ids: Sequence[str]) -> list[tuple[float, Frame]]:
+        """The rows of these accounts at instants before this one, the nearest first, each with how many days before."""
+
     async def labels_query(self, as_of: datetime | None) -> str:
         """SQL of account_id, as_of and churned: what is known by now of the rows that were scored at `as_of`."""
 

@@ -1,7 +1,7 @@
 """Rows as they were uploaded, or copied from a table or a query: parts laid upon each other."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,18 @@ class StoredRows:
             parts = await part_ids(session, self._revision)
             rows = select_rows(parts, self._names, where=f"account_id = ANY($1::text[]){self._and_newest}", newest=True)
             return await self._read(session, rows, list(account_ids))
+
+    async def earlier(self, instant: datetime, account_ids: Sequence[str]) -> list[tuple[float, Frame]]:
+        """At the two instants of the rows before this one."""
+        before = [datetime.fromisoformat(each["as_of"]) for each in self._revision.instants]
+        found = []
+        for as_of in [each for each in before if each < instant][:2]:
+            async with self._sessions() as session:
+                where = "as_of = $1 AND account_id = ANY($2::text[])"
+                rows = select_rows(await part_ids(session, self._revision), self._names, where=where)
+                frame = await self._read(session, rows, as_of, list(account_ids))
+            found.append(((instant - as_of) / timedelta(days=1), frame))
+        return found
 
     async def labels_query(self, as_of: datetime | None) -> str:
         """The labels, each at the instant that it belongs to.

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions
 from app.errors import Conflict, ShapFailed
 from app.ml.explain import ExplanationError
+from app.ml.frame import Feature
+from app.ml.leaks.findings import Finding
 from app.ml.trainer import TrainingResult, train
 from app.registry import Registry, TrackedRun
 from app.schemas.config import ModelConfig, TrainingConfig
@@ -25,6 +28,7 @@ from app.services.bundles import Bundles
 from app.services.datasets import Datasets
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
+from app.services.leaks import probe_rows, require_no_leaks
 from app.services.policy import in_force
 from app.services.registration import register_model
 from app.services.revisions import get_revision
@@ -54,6 +58,8 @@ class _Work:
     rows: TrainingRows
     model: ModelConfig
     training: TrainingConfig
+    leaks: Sequence[Finding]
+    warnings: list[str]
 
 
 class Trainings:
@@ -148,7 +154,11 @@ class Trainings:
         training = TrainingConfig.model_validate(context.params["training"])
         source = await self._frames.open(dataset, revision)
         rows = await self._frames.training_rows(dataset, source, split=training.split)
-        return _Work(context, dataset, revision, rows, model, training)
+        rows = replace(rows, features=_without(rows.features, training.exclude_features, dataset))
+        await context.step("probe for leaks", 0.03)
+        leaks = await probe_rows(source, rows)
+        warnings = [*rows.warnings, *source.notes, *require_no_leaks(leaks, training.accept_leaks)]
+        return _Work(context, dataset, revision, rows, model, training, leaks, warnings)
 
     def _track(self, work: _Work, result: TrainingResult, reports: dict[str, dict[str, Any]]) -> str:
         y = np.asarray(work.rows.frame.churned, dtype=np.float64)
@@ -238,6 +248,17 @@ def _cannot_train(error: ValueError, work: _Work) -> Exception:
     return Conflict(f"These rows can't be trained on: {error}.", hint=hint)
 
 
+def _without(features: Sequence[Feature], left_out: Sequence[str], dataset: Dataset) -> tuple[Feature, ...]:
+    """The features but those that the request leaves out, which must be there."""
+    unknown = sorted(set(left_out) - {each.name for each in features})
+    if unknown:
+        raise Conflict(
+            f"{dataset.name} has no feature {unknown[0]} to leave out.",
+            hint=f"GET /datasets/{dataset.name} lists columns, GET /datasets/{dataset.name}/features what is built.",
+        )
+    return tuple(each for each in features if each.name not in left_out)
+
+
 def _experiment(work: _Work) -> str:
     return work.training.experiment or work.dataset.name
 
@@ -254,5 +275,6 @@ def _training_row(work: _Work, result: TrainingResult, mlflow_run: str) -> Train
         information_end=work.rows.information_end,
         data_hash=work.revision.data_hash,
         features_hash=features_hash(work.rows.features),
-        warnings=[*work.rows.warnings, *result.warnings],
+        warnings=[*work.warnings, *result.warnings],
+        leaks=[each.to_json() for each in work.leaks],
     )

@@ -38,6 +38,7 @@ class Training(Table):
     data_hash: Mapped[str] = mapped_column(String(64))
     features_hash: Mapped[str] = mapped_column(String(64))
     warnings: Mapped[list[Any]]
+    leaks: Mapped[list[Any]] = mapped_column(default=list)  # what the probes found: see app.ml.leaks
     created_at: Mapped[datetime] = now()
 
 

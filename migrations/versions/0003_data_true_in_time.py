@@ -1,4 +1,4 @@
-"""Facts of events, and the information end of a training"""
+"""Facts of events; leaks and the information end of a training"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,8 @@ def upgrade() -> None:
     op.add_column("datasets", sa.Column("spec", sa.JSON(), nullable=True))
     op.add_column("revisions", sa.Column("facts", sa.JSON(), nullable=True))
     op.add_column("trainings", sa.Column("information_end", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("trainings", sa.Column("leaks", sa.JSON(), server_default="[]", nullable=False))
+    op.alter_column("trainings", "leaks", server_default=None)  # for the rows of before only
     op.create_table(
         "fact_tables",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -43,6 +45,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("fact_uploads")
     op.drop_table("fact_tables")
+    op.drop_column("trainings", "leaks")
     op.drop_column("trainings", "information_end")
     op.drop_column("revisions", "facts")
     op.drop_column("datasets", "spec")

@@ -85,6 +85,35 @@ def find_leaks(
     return sort_findings(_say_sample(findings, n=kept.size, n_labelled=_count_labelled(frame)))
 
 
+def find_twins(frame: Frame, features: Sequence[Feature], sides: Sides, *, seed: int) -> tuple[Finding, ...]:
+    """Look only for accounts that have a twin on another side; labels say no more than that there are enough.
+
+    Parameters
+    ----------
+    frame : Frame
+        n rows.
+    features : sequence of Feature
+        By which twins are alike.
+    sides : ndarray of shape (n,)
+        'train', 'validation' or 'test'.
+    seed : int
+        Of the sample of accounts.
+
+    Returns
+    -------
+    tuple of Finding
+        One at most.
+    """
+    kept = labelled_positions(frame, seed=seed, max_rows=MAX_ROWS)
+    if not kept.size:
+        return ()
+    taken, prints = frame.take(kept), Fingerprints.empty(kept.size)
+    for feature in features:
+        prints.add(read_column(taken.features, feature))
+    found = probe_twins(prints, sides[kept], prepare_rows(taken, n_features=max(len(features), 1), seed=seed))
+    return (found,) if found else ()
+
+
 def _probe_feature(column: Column, rows: LabelledRows, lagged: Sequence[Lagged]) -> Iterator[Finding]:
     yield from probe_filling(column, rows)
     single = (

@@ -1,0 +1,93 @@
+"""Leaks: features that know the outcome, looked for before each training and whenever somebody asks."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import select
+
+from app.db import Sessions
+from app.errors import LeaksFound
+from app.ml.frame import Frame
+from app.ml.leaks.find import find_leaks, find_twins
+from app.ml.leaks.findings import Finding, Level, sort_findings, unaccepted
+from app.ml.leaks.lead_time import Lagged
+from app.schemas.facts import LeaksOut
+from app.services.datasets import Datasets
+from app.services.frames import Frames
+from app.services.revisions import get_revision
+from app.services.row_source import RowSource
+from app.services.training_rows import TrainingRows, row_instants
+from app.tables import Training
+
+MAX_SEEN_EARLIER = 20_000  # accounts whose features are looked up at instants before the newest one
+SEED = 0  # of samples and folds: the same rows give the same findings
+
+
+class Leaks:
+    """Tells of leaks without training."""
+
+    def __init__(self, sessions: Sessions, datasets: Datasets, frames: Frames) -> None:
+        self._sessions = sessions
+        self._datasets = datasets
+        self._frames = frames
+
+    async def find(self, name: str) -> LeaksOut:
+        """What the newest training of the newest revision found, else what its rows show now."""
+        async with self._sessions() as session:
+            dataset = await self._datasets.resolve(session, name)
+            revision = await get_revision(session, dataset)
+            trainings = select(Training).where(Training.revision_id == revision.id, Training.leaks.is_not(None))
+            newest = (await session.scalars(trainings.order_by(Training.id.desc()).limit(1))).first()
+        if newest is not None and not newest.config["training"]["exclude_features"]:
+            return LeaksOut(dataset=name, revision=revision.number, job_id=newest.job_id, findings=newest.leaks)
+        source = await self._frames.open(dataset, revision)
+        rows = await self._frames.training_rows(dataset, source, keep_sides=False)
+        found = [each.to_json() for each in await probe_rows(source, rows)]
+        return LeaksOut(dataset=name, revision=revision.number, job_id=None, findings=found)
+
+
+async def probe_rows(source: RowSource, rows: TrainingRows) -> tuple[Finding, ...]:
+    """Labels of development rows only are looked at; the test side lends its features, to find twins."""
+    development = rows.frame.take(np.flatnonzero(rows.sides != "test"))
+    lagged = await _seen_earlier(source, development)
+    leaks = await asyncio.to_thread(find_leaks, development, rows.features, seed=SEED, lagged=lagged)
+    twins = await asyncio.to_thread(find_twins, rows.frame, rows.features, rows.sides, seed=SEED)
+    return sort_findings([*leaks, *twins])
+
+
+async def _seen_earlier(source: RowSource, frame: Frame) -> list[Lagged]:
+    """The rows of the newest instant as they were some days earlier, aligned to all rows."""
+    if frame.as_of is None or not len(frame):
+        return []
+    at = row_instants(frame)
+    newest = np.flatnonzero(at == at.max())[:MAX_SEEN_EARLIER]
+    accounts = frame.accounts.take(pa.array(newest)).to_pylist()
+    instant = frame.as_of[int(newest[0])].as_py()
+    return [_aligned(frame, newest, days, seen) for days, seen in await source.earlier(instant, accounts)]
+
+
+def _aligned(frame: Frame, rows: np.ndarray[tuple[int], np.dtype[np.int64]], days: float, earlier: Frame) -> Lagged:
+    place = {account: at for at, account in enumerate(earlier.accounts.to_pylist())}
+    found = np.full(len(frame), -1, dtype=np.int64)
+    found[rows] = [place.get(account, -1) for account in frame.accounts.take(pa.array(rows)).to_pylist()]
+    seen = found >= 0
+    return Lagged(days, earlier.features.take(pa.array(found, mask=~seen)), seen)
+
+
+def require_no_leaks(findings: Sequence[Finding], accepted: Sequence[str]) -> list[str]:
+    """Sentences on what does not stop the training.
+
+    Raises
+    ------
+    LeaksFound
+        With the certain findings that nobody has accepted.
+    """
+    stopping = unaccepted(findings, accepted)
+    if stopping:
+        names = ", ".join(each.name for each in stopping[:5]) + (" and others" if len(stopping) > 5 else "")
+        detail = f"{names}: {stopping[0].sentence} {stopping[0].remedy}"
+        raise LeaksFound(detail, findings=[each.to_json() for each in stopping[:50]])
+    words = {Level.CERTAIN: "Accepted leak", Level.SUSPECTED: "Suspected leak"}
+    return [f"{words[each.level]} {each.name}: {each.sentence}" for each in findings]
