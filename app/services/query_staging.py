@@ -7,14 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from app.db import quote_name
 from app.errors import QueryRefused, UnreadableFile
-from app.ml.cells import ColumnKind, Unfit, account_ids
+from app.ml.cells import ColumnKind
 from app.ml.labels import label_word
 from app.schemas.query import QueryIn
 from app.services.part_tables import StoredColumn
+from app.services.query_labels import SortedLabels
 from app.services.source_tables import TYPE_CASTS, TYPE_KINDS, judge_column
 from app.services.upload_files import MAX_COLUMNS, Chunk, CsvRows
 from app.services.warehouse import QueryColumn, Statement, Warehouse, refuse, statements
@@ -54,13 +54,15 @@ async def stage(
     types = await warehouse.describe(about_features)
     columns = judge_features(dataset, about_features, types)
     features = place.with_suffix(".features.csv")
-    n_rows = await warehouse.copy(about_features, _select_features(dataset, columns), features, limit=limit)
+    selected, order = _select_features(dataset, columns), _by_account(dataset)
+    n_rows = await warehouse.copy(about_features, selected, features, order=order, limit=limit)
     staged = StagedInstant(as_of, features, n_rows, None, 0, tuple(columns), tuple(types), None)
     if not labelled:
         return staged
     found = await warehouse.describe(about_labels)
     labels = place.with_suffix(".labels.csv")
-    n_labels = await warehouse.copy(about_labels, _select_labels(dataset, about_labels, found), labels, limit=limit)
+    selected = _select_labels(dataset, about_labels, found)
+    n_labels = await warehouse.copy(about_labels, selected, labels, order=order, limit=limit)
     return replace(staged, labels=labels, n_labels=n_labels, label_type=_type_of(found, dataset.label_column))
 
 
@@ -96,6 +98,11 @@ def _require_id(dataset: Dataset, statement: Statement, columns: Sequence[QueryC
 
 def _type_of(columns: Sequence[QueryColumn], name: str) -> str | None:
     return next((each.type_name for each in columns if each.name == name), None)
+
+
+def _by_account(dataset: Dataset) -> str:
+    """Byte for byte, as labels are met with rows; what is missing comes as the empty text that it is in a file."""
+    return f'q.{quote_name(dataset.id_column)}::text COLLATE "C" NULLS FIRST'
 
 
 def _select_features(dataset: Dataset, columns: Sequence[StoredColumn]) -> str:
@@ -139,21 +146,18 @@ class QueryRows:
         self.n_without_row = 0
 
     def chunks(self, wanted: Collection[str]) -> Iterator[Chunk]:
-        """The wanted columns of all rows, instant by instant; of labels those of one instant are in memory."""
+        """The wanted columns of all rows, instant by instant and by account."""
         self.n_without_row, n_before = 0, 0
         for each in self._staged:
             self.reading = each.as_of
-            labels = self._read_labels(each) if self._dataset.label_column in wanted else None
-            n_found = 0
+            labels = SortedLabels(self._labels(each))
             for chunk in self._features(each, wanted):
                 columns = dict(chunk.columns)
                 columns[str(self._dataset.as_of_column)] = pa.repeat(pa.scalar(each.as_of, INSTANT), len(chunk))
-                if labels is not None:
-                    at = pc.index_in(columns[self._dataset.id_column], value_set=labels[0])
-                    columns[self._dataset.label_column] = labels[1].take(at)
-                    n_found += len(at) - at.null_count
+                columns[self._dataset.label_column] = labels.of(columns[self._dataset.id_column])
                 yield Chunk(n_before + chunk.first_row, columns)
-            self.n_without_row += 0 if labels is None else len(labels[0]) - n_found
+            labels.finish()
+            self.n_without_row += each.n_labels - labels.n_found
             n_before += each.n_rows
 
     def _features(self, each: StagedInstant, wanted: Collection[str]) -> Iterator[Chunk]:
@@ -162,23 +166,15 @@ class QueryRows:
             own = {*wanted, id_column} - {self._dataset.as_of_column, self._dataset.label_column}
             yield from CsvRows(each.features, [id_column]).chunks(own)
 
-    def _read_labels(self, each: StagedInstant) -> tuple[pa.Array, pa.Array]:
-        """Accounts, each once, and their labels."""
-        id_column, label_column = self._dataset.id_column, self._dataset.label_column
-        if each.labels is None or not each.n_labels:
-            return pa.array([], pa.string()), pa.array([], pa.string())
-        chunks = list(CsvRows(each.labels, [id_column, label_column]).chunks([id_column, label_column]))
-        ids = pa.concat_arrays([chunk.columns[id_column] for chunk in chunks])
-        try:
-            account_ids(ids)
-        except Unfit as misfit:
-            raise UnreadableFile(f"Row {misfit.position + 1} of the labels: {id_column} {misfit.reason}.") from misfit
-        if len(pc.unique(ids)) < len(ids):
-            raise UnreadableFile("The labels have an account twice.")
-        return ids, pa.concat_arrays([chunk.columns[label_column] for chunk in chunks])
+    def _labels(self, each: StagedInstant) -> Iterator[tuple[pa.Array, pa.Array]]:
+        """Accounts and their labels."""
+        if each.labels is not None and each.n_labels:
+            names = (self._dataset.id_column, self._dataset.label_column)
+            for chunk in CsvRows(each.labels, names).chunks(names):
+                yield chunk.columns[names[0]], chunk.columns[names[1]]
 
     def place(self, row: int) -> tuple[str, int]:
-        """The number of the row within its instant, as the query returned it."""
+        """The number of the row within its instant, by account."""
         for each in self._staged:
             if row < each.n_rows:
                 break

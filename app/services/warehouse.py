@@ -78,16 +78,18 @@ class Warehouse:
         types = {row["oid"]: row["name"] for row in found}
         return [QueryColumn(name, types[oid]) for name, oid in columns]
 
-    async def copy(self, statement: Statement, selected: str, path: Path, *, limit: int | None = None) -> int:
+    async def copy(
+        self, statement: Statement, selected: str, path: Path, *, order: str, limit: int | None = None
+    ) -> int:
         """The rows of a query that `describe` has let pass, as CSV with a header; returns how many.
 
-        `selected` is of columns of `q`. The query is parsed a second time: right after the first, so that no setting
-        that another query has changed can make it mean something else.
+        `selected` and `order` are of columns of `q`. The query is parsed a second time: right after the first, so that
+        no setting that another query has changed can make it mean something else.
         """
         n_bytes = 0
         bound = "" if limit is None else f" LIMIT {int(limit)}"
         # The line break ends a comment that the query ends with.
-        query = f"SELECT {selected} FROM (\n{statement.sql}\n) AS q{bound}"  # noqa: S608 - the user's own, read-only
+        query = f"SELECT {selected} FROM (\n{statement.sql}\n) AS q ORDER BY {order}{bound}"  # noqa: S608 - the user's own, read-only
         with path.open("wb") as file, _told(statement):
 
             async def write(piece: bytes) -> None:
