@@ -23,7 +23,7 @@ from app.refusals import explain_refusal
 from app.telemetry import request_id
 
 _log = logging.getLogger("holdfast.errors")
-_UPLOAD = re.compile("/datasets/[^/]+/rows")
+_UPLOAD = re.compile("/datasets/[^/]+/(rows|facts/[^/]+)")
 _HINTS = {
     404: "See /docs for the paths there are.",
     405: "See /docs for the methods of this path; the Allow header names them.",

@@ -28,8 +28,7 @@ async def write_tables(
     """Append the facts to three tables that exist, columns by name; returns the rows of each.
 
     In the transaction that `connection` has begun: its owner says when they are seen. While the database takes in one
-    block the next is made, so memory is bounded by two. `show` is told the number of blocks done. The connection is one
-    of `make_engine`, which speaks UTC.
+    block the next is made, so memory is bounded by two. `show` is told the number of blocks done.
     """
     names = dict(zip(TABLES, (accounts, subscriptions, events), strict=True))
     n_rows = dict.fromkeys(TABLES, 0)
@@ -57,15 +56,7 @@ async def _copy(connection: AsyncConnection, rows: pa.Table, table: str, schema:
     """Copy in slices, so that the text of a block is never in memory as a whole."""
     return sum(
         [
-            await copy_in(connection, _without_zone(rows.slice(first, SLICE_ROWS)), table, schema=schema)
+            await copy_in(connection, rows.slice(first, SLICE_ROWS), table, schema=schema)
             for first in range(0, rows.num_rows, SLICE_ROWS)
         ]
     )
-
-
-def _without_zone(rows: pa.Table) -> pa.Table:
-    """Instants as bare times: our connections speak UTC, and a zone makes text of a time ten times as slow."""
-    columns = [
-        column.cast(pa.timestamp("s")) if pa.types.is_timestamp(column.type) else column for column in rows.columns
-    ]
-    return pa.table(columns, names=rows.column_names)
