@@ -131,6 +131,26 @@ def show_revision(revision: Json) -> None:
     say_next(f"holdfast train --dataset {revision['dataset']} --register")
 
 
+def show_dataset(dataset: Json) -> None:
+    """A dataset that was made, and what its queries returned, where it has any."""
+    say(f"Dataset {dataset['name']} of kind {dataset['kind']} is made.")
+    understood = dataset["understood"]
+    if understood is None:
+        return
+    rows = [
+        [escape(column["name"]), escape(column["type"]), escape(column["kind"]), escape(column["excluded"] or "")]
+        for column in understood["columns"]
+    ]
+    show_table(f"The features at {when(understood['as_of'])}", ["column", "type", "kind", "remark"], rows)
+    say(
+        f"{understood['n_rows']:,} accounts, {understood['n_labelled']:,} of them with a label, "
+        f"{understood['n_churned']:,} churned."
+    )
+    for warning in understood["warnings"]:
+        say(f"Note: {warning}")
+    say_next(f"holdfast train --dataset {dataset['name']} --register")
+
+
 def show_training(result: Json) -> None:
     """Both models on all sides, and how they compare."""
     rows = [
