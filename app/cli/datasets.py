@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.session import AsJson, actor, guarded, print_json, run
+from app.cli.session import AsJson, DatasetOption, actor, guarded, print_json, run
 
 if TYPE_CHECKING:  # the services cost seconds to import, `--help` should not
     from app.container import Services
@@ -16,7 +16,8 @@ datasets = typer.Typer(help="Datasets: where features and labels come from.", no
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs of this module."""
-    datasets.command("create")(create)
+    for verb in (create, features, leaks):
+        datasets.command()(verb)
     app.add_typer(datasets, name="dataset")
 
 
@@ -38,6 +39,28 @@ def create(
 
     made = run(action)
     print_json(made) if as_json else show_dataset(made)
+
+
+def features(*, dataset: DatasetOption = None, as_json: AsJson = False) -> None:
+    """Say what each feature that is built of facts means."""
+    from app.cli.reports import show_features
+
+    async def action(services: "Services") -> dict[str, Any]:
+        return (await services.features.describe(dataset)).model_dump(mode="json")
+
+    told = run(action)
+    print_json(told) if as_json else show_features(told)
+
+
+def leaks(*, dataset: DatasetOption = None, as_json: AsJson = False) -> None:
+    """Look for features that know the outcome."""
+    from app.cli.reports import show_leaks
+
+    async def action(services: "Services") -> dict[str, Any]:
+        return (await services.leaks.find(dataset)).model_dump(mode="json")
+
+    found = run(action)
+    print_json(found) if as_json else show_leaks(found)
 
 
 def read_description(text: str) -> "DatasetIn":

@@ -131,6 +131,53 @@ def show_revision(revision: Json) -> None:
     say_next(f"holdfast train --dataset {revision['dataset']} --register")
 
 
+def show_facts(told: Json) -> None:
+    """What was understood of a file of facts."""
+    there = "was there already" if told["already_there"] else f"added {told['n_rows_added']:,} rows"
+    span = f", {when(told['first_at'])} to {when(told['last_at'])}" if told["first_at"] else ""
+    rows = f"{told['n_rows']:,} rows of {told['fact']}{span}"
+    say(f"Revision {told['revision']} of {told['dataset']}: the file {there}; {rows}.")
+    if told["kinds"]:
+        rows = [
+            [escape(each["kind"]), *(f"{each[n]:,}" for n in ("n", "n_quantity", "n_amount"))] for each in told["kinds"]
+        ]
+        show_table("Kinds of event", ["kind", "events", "with a quantity", "with an amount"], rows[:20])
+    for warning in told["warnings"]:
+        say(f"Note: {warning}")
+    if told["missing"]:
+        return say_next(*(f"holdfast import FILE --name {told['dataset']} --fact {fact}" for fact in told["missing"]))
+    say(f"All facts together are known until {when(told['known_until'])}.")
+    return say_next(f"holdfast train --dataset {told['dataset']} --register")
+
+
+def show_features(told: Json) -> None:
+    """Features with what they mean."""
+    rows = [
+        [escape(each["name"]), escape(each["words"]), each["unit"], "yes" if each["actionable"] else ""]
+        for each in told["features"]
+    ]
+    title = f"Features of {told['dataset']}, revision {told['revision']}"
+    show_table(title, ["feature", "what it means", "unit", "actionable"], rows)
+    if told["other_kinds"]:
+        say(f"Counted as other: {', '.join(map(escape, told['other_kinds']))}.")
+
+
+def show_leaks(told: Json) -> None:
+    """What the probes found, and what to do."""
+    if not told["findings"]:
+        return say(f"No feature of {told['dataset']} (revision {told['revision']}) seems to know the outcome.")
+    rows = [
+        [escape(each["name"]), coloured(each["level"]), escape(each["sentence"]), escape(each["remedy"])]
+        for each in told["findings"]
+    ]
+    show_table(f"Leaks in {told['dataset']}", ["finding", "level", "what was seen", "what to do"], rows)
+    say_next(
+        "holdfast train --exclude-feature NAME   leaves it out",
+        "holdfast train --accept-leak FINDING    where it is honest",
+    )
+    return None
+
+
 def show_dataset(dataset: Json) -> None:
     """A dataset that was made, and what its queries returned, where it has any."""
     say(f"Dataset {dataset['name']} of kind {dataset['kind']} is made.")

@@ -39,6 +39,7 @@ class FactsOut(FactTableOut):
         description="Up to when all facts together are complete: the end of the day of the newest one. Labels mature, "
         "and accounts are scored, by this instant."
     )
+    missing: list[Fact] = Field(description="Facts that are described and have not come yet; a training needs them.")
     warnings: list[str]
 
 
