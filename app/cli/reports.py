@@ -135,8 +135,8 @@ def show_facts(told: Json) -> None:
     """What was understood of a file of facts."""
     there = "was there already" if told["already_there"] else f"added {told['n_rows_added']:,} rows"
     span = f", {when(told['first_at'])} to {when(told['last_at'])}" if told["first_at"] else ""
-    rows = f"{told['n_rows']:,} rows of {told['fact']}{span}"
-    say(f"Revision {told['revision']} of {told['dataset']}: the file {there}; {rows}.")
+    counted = f"{told['n_rows']:,} rows of {told['fact']}{span}"
+    say(f"Revision {told['revision']} of {told['dataset']}: the file {there}; {counted}.")
     if told["kinds"]:
         rows = [
             [escape(each["kind"]), *(f"{each[n]:,}" for n in ("n", "n_quantity", "n_amount"))] for each in told["kinds"]
