@@ -1,6 +1,6 @@
 """How a dataset of raw facts is described: where each fact stands in the files, who is active, and what churn is."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, StrictBool, model_validator
@@ -185,4 +185,4 @@ def read_spec(columns: dict[str, Any], spec: dict[str, Any]) -> EventsIn:
 
 def utc_instants(spec: BuiltIn) -> list[datetime]:
     """The instants that are named, newest first."""
-    return sorted(set(spec.instants or ()), reverse=True)
+    return sorted({each.astimezone(UTC) for each in spec.instants or ()}, reverse=True)

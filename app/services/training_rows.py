@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -156,7 +156,7 @@ def row_instants(frame: Frame) -> Instants:
 
 
 def _moment(instant: datetime) -> np.datetime64:
-    return np.datetime64(instant.replace(tzinfo=None), "us")
+    return np.datetime64(instant.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 def _development_instants(chosen: ChosenInstants) -> list[datetime]:
