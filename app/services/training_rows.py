@@ -50,7 +50,12 @@ class TrainingRows:
     @property
     def known(self) -> Bools:
         """Rows whose account is among the development rows too: boolean, of shape (n,)."""
-        return among(self.frame.accounts, self.frame.accounts.filter(pa.array(self.sides != "test")).unique())
+        return among(self.frame.accounts, self.learned_accounts)
+
+    @property
+    def learned_accounts(self) -> pa.Array:
+        """The accounts of the development rows."""
+        return self.frame.accounts.filter(pa.array(self.sides != "test")).unique()
 
 
 @dataclass(frozen=True)
