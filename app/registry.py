@@ -128,7 +128,8 @@ class Registry:
             metrics = [Metric(key, value, 0, 0) for key, value in run.metrics.items() if math.isfinite(value)]
             for begin in range(0, len(metrics), MAX_METRICS_A_CALL):
                 client.log_batch(run_id, metrics=metrics[begin : begin + MAX_METRICS_A_CALL])
-            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in run.tags.items()])
+            tags = {**run.tags, JOB_TAG: str(run.job_id)}
+            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
             client.log_artifacts(run_id, str(run.artifacts))
             client.set_terminated(run_id, "FINISHED")
             return str(run_id)

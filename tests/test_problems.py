@@ -1,8 +1,11 @@
 """Every failure is problem+json, over real requests."""
 
+from typing import Annotated
+
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from pydantic import Field
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
@@ -16,6 +19,7 @@ from app.telemetry import RequestTelemetry
 class EchoIn(BodyIn):
     name: str
     share: float
+    tags: dict[Annotated[str, Field(max_length=2)], str] = Field(default_factory=dict)
 
 
 @pytest.fixture
@@ -69,6 +73,7 @@ async def test_a_bug_tells_nothing_of_itself(http: httpx.AsyncClient) -> None:
         (b'{"name": "\\ud800", "share": 1}', ""),
         (b'{"name": "a", "share": 1, "more": 2}', "/more"),
         (b'{"name": "a"}', "/share"),
+        (b'{"name": "a", "share": 1, "tags": {"a/b": ""}}', "/tags/a~1b"),
         (b'{"name"', ""),
         (b"\xff\xfe", ""),
         (b"[" * 900, ""),
