@@ -58,6 +58,15 @@ def test_the_tag_that_finds_the_run_of_a_job_is_written_last(registry: Registry,
     assert registry.log_run(theirs) == run_id
 
 
+def test_a_run_that_could_not_be_written_is_closed_as_failed(registry: Registry, run: TrackedRun) -> None:
+    with pytest.raises(MlflowUnavailable):
+        registry.log_run(replace(run, job_id=11, tags={"a?b": "x"}))
+    [run_id] = registry.find_runs(11)
+    assert registry.open().get_run(run_id).info.status == "FAILED"
+    assert registry.log_run(replace(run, job_id=11)) == run_id
+    assert registry.open().get_run(run_id).info.status == "FINISHED"
+
+
 @pytest.mark.parametrize(
     ("key", "accepted"),
     [("a b", True), ("a/b:c-d_e.f", True), ("größe", True), ("a?b", False), ("a//b", False), ("../a", False)],
