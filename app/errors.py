@@ -234,6 +234,13 @@ class DatasetExists(HoldfastError):
     hint = "Upload rows to it, or choose another name; GET /datasets lists what there is."
 
 
+class DatasetInUse(HoldfastError):
+    """Something refers to the dataset, so it has to stay as it was described."""
+
+    status, code, title = 409, "dataset_in_use", "The dataset is in use"
+    hint = "Describe another dataset under another name: what rows were read as never changes under a version."
+
+
 class NoRows(HoldfastError):
     """A dataset has no rows yet."""
 

@@ -52,5 +52,6 @@ _COMMANDS: list[tuple[str, Callable[[re.Match[str]], str]]] = [
     (r"POST /score/batches" + _BODY, _score),
     (r"GET /models\b(?!/)", lambda _: "holdfast history"),
     (r"POST /datasets, then upload rows with PUT /datasets/\{name\}/rows", lambda _: "holdfast import --help"),
+    (r"DELETE /datasets/\S+, then describe it anew with POST /datasets", lambda _: "import the file with another one"),
     (r"Give `dataset`", lambda _: "Give --dataset"),
 ]
