@@ -78,10 +78,17 @@ class NothingRegistered(HoldfastError):
 
 
 class NothingInProduction(HoldfastError):
-    """A dataset has no version in the stage asked for."""
+    """A dataset has no champion."""
 
     status, code, title = 404, "nothing_in_production", "Nothing is in production yet"
     hint = "Evaluate a version with POST /models/{version}/evaluate, then POST /models/{version}/promote."
+
+
+class NothingInStaging(HoldfastError):
+    """A dataset has no challenger."""
+
+    status, code, title = 404, "nothing_in_staging", "Nothing is in staging"
+    hint = 'Put a version there with POST /models/{version}/promote {"stage": "Staging"}.'
 
 
 class StaleHead(HoldfastError):
