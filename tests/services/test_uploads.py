@@ -336,3 +336,16 @@ async def test_a_third_label_in_rows_appended_is_told_as_such(client: httpx.Asyn
     await send(client, ROWS)
     told = await send(client, HEAD + "7,1,a,perhaps\n", method="POST")
     assert "'no', 'perhaps' beside the positive value" in told["detail"]
+
+
+async def test_rows_of_the_future_are_told(client: httpx.AsyncClient) -> None:
+    await describe(client, as_of_column="day")
+    head = "id,day,seats,left\n"
+    rows = "1,2026-01-01,1,yes\n2,2026-01-01,2,no\n3,2199-02-01,3,\n4,2199-03-01T06:00:00Z,4,\n"
+    told = await send(client, head + rows)
+    assert told["status"] == 201
+    [warning] = told["warnings"]
+    assert warning.startswith("2 of these rows are dated in the future, the latest 2199-03-01 06:00 UTC")
+    assert "day" in warning
+    past = await send(client, head + "5,2026-01-01,1,no\n", method="POST")
+    assert past["warnings"] == []
