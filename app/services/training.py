@@ -172,7 +172,7 @@ class Trainings:
                 artifacts=folder,
                 params=flat_params(work.model, work.training, result),
                 metrics=flat_metrics(result),
-                tags={"dataset": work.dataset.name, "revision": str(work.revision.number), **work.training.tags},
+                tags={**work.training.tags, "dataset": work.dataset.name, "revision": str(work.revision.number)},
             )
             return self._registry.log_run(run)
 
