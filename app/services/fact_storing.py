@@ -186,8 +186,8 @@ def _duplicate(upload: _Upload) -> UnreadableFile:
     told = f"{named['id']} and {column}" + (f" and {named['recorded_at']}" if "recorded_at" in named else "")
     return UnreadableFile(
         f"The file has two rows of the same {told}.",
-        hint=f"One row is needed for each; where there are several states of one fact, tell them apart by "
-        f"recorded_at_column. Nothing of {upload.fact} was stored.",
+        hint="One row is needed for each. Where there are several states of one fact, tell them apart by "
+        "recorded_at_column; where they are different facts, by an id of their own. Nothing was stored.",
         column=column,
     )
 
