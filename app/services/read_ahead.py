@@ -10,7 +10,7 @@ T = TypeVar("T")
 async def read_ahead(chunks: Iterator[T]) -> AsyncGenerator[T]:
     """Each chunk, while a thread reads the next one; memory is bounded by two.
 
-    Close it (`contextlib.aclosing`) where the work on a chunk may fail: the thread is then done with what it reads from.
+    Close it (`contextlib.aclosing`) where work on a chunk may fail: the thread is then done with what it reads from.
     """
     chunk = await asyncio.to_thread(next, chunks, None)
     while chunk is not None:
