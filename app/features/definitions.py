@@ -114,7 +114,7 @@ def _of_kind(code: int, kind: EventKind, days: Sequence[int]) -> Iterator[Defini
     since = _days_since(f"e.last_at_{code}")
     yield _number(f"days_since_{name}", f"days since the last {name} event", "days", since, actionable=True)
     for short, long in zip(days, days[2:], strict=False):
-        rate = f"(e.n_{short}_{code}::float8 / {short}) / nullif(e.n_{long}_{code}::float8 / {long}, 0)"
+        rate = f"(coalesce(e.n_{short}_{code}, 0)::float8 / {short}) / nullif(e.n_{long}_{code}::float8 / {long}, 0)"
         words = f"{name} events a day in the last {short} days, as a multiple of the last {long}"
         yield _number(f"trend_{name}_{short}d_{long}d", words, "", rate, actionable=True)
 
