@@ -219,7 +219,10 @@ class FeatureQuery:
         ]
 
     def _labels_by_contract(self, accounts: str, opens: str, ends: str) -> list[str]:
-        """A churn is the end of a subscription that no other follows within the grace."""
+        """A churn is the end of a subscription that no other follows within the grace.
+
+        One before as_of that was recorded only after it counts as one in the lead: nobody could have acted.
+        """
         newest, order = _newest_version("subscription_id" if self._has_subscription_ids else "started_at")
         grace = f"make_interval(days => {self.spec.grace_days})"
         return [
@@ -231,10 +234,10 @@ class FeatureQuery:
             f"""churn AS (
             SELECT account_id, min(ended_at) AS churned_at
             FROM final_subscription AS over
-            WHERE ended_at >= $1::timestamptz AND NOT EXISTS (
+            WHERE ended_at IS NOT NULL AND NOT EXISTS (
                 SELECT 1 FROM final_subscription AS next
                 WHERE next.account_id = over.account_id
-                  AND next.started_at <= over.ended_at + {grace}
+                  AND (next.started_at <= over.ended_at + {grace} OR next.started_at < $1::timestamptz)
                   AND (next.ended_at IS NULL OR next.ended_at > over.ended_at))
             GROUP BY account_id)""",
             f"""label AS (
