@@ -249,8 +249,16 @@ class FeatureQuery:
 
 
 def quote(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
+    r"""A text as an SQL literal in which nothing is left that could be taken for a parameter or the end of the text.
+
+    COPY has no parameters: what stands for one is replaced in the text of the query, in literals too.
+
+    Examples
+    --------
+    >>> print(quote("login"), quote("it's $1"))
+    E'login' E'it\U00000027s \U000000241'
+    """
+    return "E'" + "".join(each if each.isalnum() or each in " _-." else f"\\U{ord(each):08x}" for each in text) + "'"
 
 
 def _seen_at(dated: str) -> str:
