@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.errors import UnreadableFile
-from app.ml.cells import ColumnKind, Unfit, account_ids, to_kind, to_text
+from app.ml.cells import MAX_ID_LENGTH, ColumnKind, Unfit, account_ids, to_kind, to_text
 from app.ml.inference import ColumnObserver
 from app.schemas.events import AccountsIn, EventsIn, Fact, FactsIn
 from app.services.fact_tables import FIXED
@@ -21,6 +21,7 @@ from app.services.upload_plan import NOT_KEPT, judge_column, require_columns
 SHOWN_KINDS = 200  # kept of what is counted by kind of event, the commonest
 _INSTANT = pa.timestamp("us", "UTC")
 _COUNTED = {"n": "kind", "n_quantity": "quantity", "n_amount": "amount"}  # by kind of event: rows that have the column
+MAX_LENGTHS = {"kind": 100, "event_id": MAX_ID_LENGTH, "subscription_id": MAX_ID_LENGTH}  # what stands in indexes
 EVENT = "event"  # the kind of all events where no column tells
 
 
@@ -87,6 +88,7 @@ def fact_rows(plan: FactPlan, file: RowFile, chunk: Chunk, *, added_in: int) -> 
     for name, kind, needed in FIXED[plan.fact]:
         if name in named:
             columns[name] = _read(file, chunk, named[name], lambda cells, k=kind, m=needed: _cells(cells, k, needed=m))
+            _require_short(file, chunk, columns[name], named[name], MAX_LENGTHS.get(name))
     if plan.fact == "accounts":
         columns.setdefault("valid_from", columns["created_at"])
     if plan.fact == "events":
@@ -122,6 +124,13 @@ def _cells(cells: pa.Array, kind: ColumnKind, *, needed: bool) -> pa.Array:
     if needed and found.null_count:
         raise Unfit(found.is_null().index(True).as_py(), "is empty")
     return found
+
+
+def _require_short(file: RowFile, chunk: Chunk, texts: pa.Array, name: str, most: int | None) -> None:
+    if most is not None:
+        long = pc.fill_null(pc.greater(pc.utf8_length(texts), most), False)
+        if pc.any(long).as_py():
+            raise _misfit(file, chunk, name, Unfit(long.index(True).as_py(), f"is longer than {most} characters"))
 
 
 def _require_order(file: RowFile, chunk: Chunk, begin: pa.Array, end: pa.Array, name: str) -> None:
