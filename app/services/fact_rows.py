@@ -1,7 +1,7 @@
 """From the rows of a file to facts: which column is what, cells of the right kind, and what is counted on the way."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from app.services.part_tables import StoredColumn
 from app.services.upload_files import Chunk, RowFile
 from app.services.upload_plan import NOT_KEPT, judge_column, require_columns
 
-SHOWN_KINDS = 200  # kept of what is counted by kind of event, the commonest
+MAX_KINDS = 10_000  # of events: more are no kinds, and could not be counted in bounded memory
 _INSTANT = pa.timestamp("us", "UTC")
 _COUNTED = {"n": "kind", "n_quantity": "quantity", "n_amount": "amount"}  # by kind of event: rows that have the column
 MAX_LENGTHS = {"kind": 100, "event_id": MAX_ID_LENGTH, "subscription_id": MAX_ID_LENGTH}  # what stands in indexes
@@ -173,14 +173,19 @@ class FactTally:
             counted = rows["kind"].filter(rows[column].is_valid()).value_counts().to_pylist()
             self.kinds[figure].update({each["values"]: each["counts"] for each in counted})
 
+    @property
+    def has_too_many_kinds(self) -> bool:
+        """The column of kinds holds something else."""
+        return len(self.kinds["n"]) > MAX_KINDS
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for the revision."""
-        shown = self.kinds["n"].most_common(SHOWN_KINDS)
+        ranked = [kind for kind, _ in self.kinds["n"].most_common()]
         return {
             "n_rows": self.n_rows,
             "first_at": None if self.first_at is None else self.first_at.isoformat(),
             "last_at": None if self.last_at is None else self.last_at.isoformat(),
-            "kinds": [{"kind": kind} | {figure: self.kinds[figure][kind] for figure in _COUNTED} for kind, _ in shown],
+            "kinds": [{"kind": kind} | {figure: self.kinds[figure][kind] for figure in _COUNTED} for kind in ranked],
         }
 
     @classmethod
@@ -191,12 +196,14 @@ class FactTally:
         return cls(data["n_rows"], first, last, kinds)
 
 
-def known_until(tallies: Iterable[FactTally], now: datetime) -> datetime | None:
+def known_until(spec: EventsIn, tallies: Mapping[Fact, FactTally], now: datetime) -> datetime | None:
     """Up to when the facts are complete: the end of the UTC day of the newest of them, or now where that is earlier.
 
-    A feed that stands still so stops time: nobody is called churned for events that were never delivered.
+    Where events say who is active, the newest event: a feed of events that stands still so stops time, whatever
+    else goes on, and nobody is called churned for events that were never delivered.
     """
-    newest = max((each.last_at for each in tallies if each.last_at), default=None)
+    telling: Iterable[Fact] = ("events",) if spec.active.kind == "event" else tallies
+    newest = max((at for fact in telling if fact in tallies and (at := tallies[fact].last_at)), default=None)
     if newest is None:
         return None
     return min(newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1), now)
