@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -32,6 +32,7 @@ UNREACHABLE = (
     PoolTimeout,
     asyncpg.CannotConnectNowError,
 )
+NOT_UNIQUE = (IntegrityError, asyncpg.UniqueViolationError)  # by a statement, and by COPY
 CUT_OFF = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 MIGRATION_LOCK = 0x686F6C64  # any constant of ours: two services migrating at once take turns
 MIGRATIONS = Path(__file__).parent.parent / "migrations"

@@ -1,9 +1,8 @@
 """Every feature that is built from facts: its name, what it means in words, its unit, and the SQL that makes it."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, count
 
 from app.features.plan import OTHER, EventKind, FeaturePlan
 from app.ml.frame import Feature, FeatureKind
@@ -53,10 +52,11 @@ def define_features(spec: EventsIn, plan: FeaturePlan) -> tuple[Definition, ...]
 
 def _with_distinct_names(definitions: Iterable[Definition]) -> Iterator[Definition]:
     """A kind of event or an attribute may be called as something else is: the later one is numbered."""
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     for each in definitions:
-        seen[each.name] += 1
-        name = each.name if seen[each.name] == 1 else f"{each.name} ({seen[each.name]})"
+        names = chain([each.name], (f"{each.name} ({number})" for number in count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
         yield each if name == each.name else replace(each, name=name)
 
 
@@ -114,7 +114,7 @@ def _of_kind(code: int, kind: EventKind, days: Sequence[int]) -> Iterator[Defini
     since = _days_since(f"e.last_at_{code}")
     yield _number(f"days_since_{name}", f"days since the last {name} event", "days", since, actionable=True)
     for short, long in zip(days, days[2:], strict=False):
-        rate = f"(e.n_{short}_{code}::float8 / {short}) / nullif(e.n_{long}_{code}::float8 / {long}, 0)"
+        rate = f"(coalesce(e.n_{short}_{code}, 0)::float8 / {short}) / nullif(e.n_{long}_{code}::float8 / {long}, 0)"
         words = f"{name} events a day in the last {short} days, as a multiple of the last {long}"
         yield _number(f"trend_{name}_{short}d_{long}d", words, "", rate, actionable=True)
 

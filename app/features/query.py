@@ -104,7 +104,7 @@ class FeatureQuery:
                    {self._is_activity("kind")} AS is_activity,
                    ceil(date_part('epoch', $1::timestamptz - occurred_at) / 86400)::int AS age,
                    date_part('epoch', occurred_at - lag(occurred_at) OVER
-                       (PARTITION BY account_id ORDER BY occurred_at)) / 86400 AS gap
+                       (PARTITION BY account_id ORDER BY occurred_at)) AS gap_seconds
             FROM raw_event)"""
 
     def _is_activity(self, kind: str) -> str:
@@ -118,12 +118,11 @@ class FeatureQuery:
         for window in (*windows(self.spec), TOTAL):
             within = "" if window == TOTAL else f" FILTER (WHERE age <= {window})"
             measures += [f"sum(n){within} AS n_{window}", f"count(*){within} AS days_{window}"]
-            measures += [f"sum({each}){within} AS {each}_{window}" for each in self._sums]
+            measures += [f"(sum({each}){within})::float8 AS {each}_{window}" for each in self._sums]
         measures += [f"sum(n_{each}) AS n_{each}" for each in self._sums]
         return f"""per_kind AS (
             SELECT account_id, kind, max(last_at) AS last_at, max(last_activity_at) AS last_activity_at,
-                   min(first_at) AS first_at,
-                   sum(n_gaps) AS n_gaps, sum(gaps) AS gaps, sum(squared_gaps) AS squared_gaps,
+                   min(first_at) AS first_at, sum(squared_gaps) AS squared_gaps,
                    {", ".join(measures)}
             FROM per_day GROUP BY account_id, kind)"""
 
@@ -145,10 +144,11 @@ class FeatureQuery:
         return f"""per_account AS (
             SELECT account_id, max(last_at) AS last_at, max(last_activity_at) AS last_activity_at,
                    min(first_at) AS first_at,
-                   sum(gaps) / nullif(sum(n_gaps), 0) AS gap_mean,
-                   CASE WHEN sum(n_gaps) > 1 THEN sqrt(
-                       greatest(sum(squared_gaps) - sum(gaps) * sum(gaps) / sum(n_gaps), 0) / (sum(n_gaps) - 1)
-                   ) END AS gap_sd,
+                   {_GAPS} / nullif(sum(n_{TOTAL}) - 1, 0)::float8 / 86400 AS gap_mean,
+                   CASE WHEN sum(n_{TOTAL}) > 2 THEN sqrt(
+                       greatest(sum(squared_gaps) - {_GAPS}::numeric ^ 2 / (sum(n_{TOTAL}) - 1), 0)
+                       / (sum(n_{TOTAL}) - 2)
+                   )::float8 / 86400 END AS gap_sd,
                    {", ".join(figures)}
             FROM per_kind GROUP BY account_id)"""
 
@@ -171,8 +171,9 @@ class FeatureQuery:
         return """contract AS (
             SELECT account_id, count(*) AS n, count(ended_at) AS n_ended, min(started_at) AS first_at,
                    max(started_at) FILTER (WHERE ended_at IS NULL) AS running_since,
-                   sum(amount) FILTER (WHERE ended_at IS NULL) AS recurring_amount,
-                   (array_agg(plan ORDER BY started_at DESC, plan) FILTER (WHERE ended_at IS NULL))[1] AS plan
+                   (sum(amount::numeric) FILTER (WHERE ended_at IS NULL))::float8 AS recurring_amount,
+                   (array_agg(plan ORDER BY started_at DESC, plan COLLATE "C")
+                       FILTER (WHERE ended_at IS NULL))[1] AS plan
             FROM subscription GROUP BY account_id)"""
 
     def _made(self, accounts: str) -> str:
@@ -219,7 +220,10 @@ class FeatureQuery:
         ]
 
     def _labels_by_contract(self, accounts: str, opens: str, ends: str) -> list[str]:
-        """A churn is the end of a subscription that no other follows within the grace."""
+        """A churn is the end of a subscription that no other follows within the grace.
+
+        One before as_of that was recorded only after it counts as one in the lead: nobody could have acted.
+        """
         newest, order = _newest_version("subscription_id" if self._has_subscription_ids else "started_at")
         grace = f"make_interval(days => {self.spec.grace_days})"
         return [
@@ -231,10 +235,10 @@ class FeatureQuery:
             f"""churn AS (
             SELECT account_id, min(ended_at) AS churned_at
             FROM final_subscription AS over
-            WHERE ended_at >= $1::timestamptz AND NOT EXISTS (
+            WHERE ended_at IS NOT NULL AND NOT EXISTS (
                 SELECT 1 FROM final_subscription AS next
                 WHERE next.account_id = over.account_id
-                  AND next.started_at <= over.ended_at + {grace}
+                  AND (next.started_at <= over.ended_at + {grace} OR next.started_at < $1::timestamptz)
                   AND (next.ended_at IS NULL OR next.ended_at > over.ended_at))
             GROUP BY account_id)""",
             f"""label AS (
@@ -245,8 +249,16 @@ class FeatureQuery:
 
 
 def quote(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
+    r"""A text as an SQL literal in which nothing is left that could be taken for a parameter or the end of the text.
+
+    COPY has no parameters: what stands for one is replaced in the text of the query, in literals too.
+
+    Examples
+    --------
+    >>> print(quote("login"), quote("it's $1"))
+    E'login' E'it\U00000027s \U000000241'
+    """
+    return "E'" + "".join(each if each.isalnum() or each in " _-." else f"\\U{ord(each):08x}" for each in text) + "'"
 
 
 def _seen_at(dated: str) -> str:
@@ -261,10 +273,14 @@ def _newest_version(key: str) -> tuple[str, str]:
 
 
 _ACTIVE_BY_CONTRACT = "active AS (SELECT account_id FROM contract WHERE running_since IS NOT NULL)"
+_GAPS = "date_part('epoch', max(last_at) - min(first_at))"  # in seconds: all gaps together
+# Sums are of decimals, so that they are exact: floats would add up to other last digits in another order, and the rows
+# of a training could not be rebuilt once the planner reads them otherwise.
 _PER_DAY = """per_day AS (
-            SELECT account_id, kind, age, count(*)::int AS n, sum(quantity) AS quantity, sum(amount) AS amount,
+            SELECT account_id, kind, age, count(*)::int AS n,
+                   sum(quantity::numeric) AS quantity, sum(amount::numeric) AS amount,
                    count(quantity)::int AS n_quantity, count(amount)::int AS n_amount,
                    max(occurred_at) AS last_at, min(occurred_at) AS first_at,
                    max(occurred_at) FILTER (WHERE is_activity) AS last_activity_at,
-                   count(gap)::int AS n_gaps, sum(gap) AS gaps, sum(gap * gap) AS squared_gaps
+                   sum((gap_seconds * gap_seconds)::numeric) AS squared_gaps
             FROM dated GROUP BY account_id, kind, age)"""

@@ -36,8 +36,8 @@ class FactsOut(FactTableOut):
     n_rows_added: int
     already_there: bool = Field(description="This very file was taken in before: nothing was added.")
     known_until: datetime | None = Field(
-        description="Up to when all facts together are complete: the end of the day of the newest one. Labels mature, "
-        "and accounts are scored, by this instant."
+        description="Up to when the facts are complete: the end of the day of the newest one; of the newest event, "
+        "where events say who is active. Labels mature, and accounts are scored, by this instant."
     )
     warnings: list[str]
 

@@ -53,6 +53,9 @@ async def open_built_rows(
     if missing:
         detail = f"Dataset {dataset.name} has no {missing[0]} yet."
         raise NoRows(detail, hint=f"Upload them with PUT /datasets/{dataset.name}/facts/{missing[0]}.")
+    if facts["known_until"] is None:
+        hint = "Accounts can be scored once there is a fact that is not dated in the future."
+        raise NoRows(f"All facts of {dataset.name} lie in the future.", hint=hint)
     async with sessions() as session:
         attributes = await _attributes(session, revision)
     if plan is None:
@@ -171,7 +174,8 @@ class BuiltRows:
     def _first(self) -> datetime:
         facts = self._revision.facts or {}
         of = "subscriptions" if self._query.spec.active.kind == "subscription" else "events"
-        return datetime.fromisoformat(facts[of]["first_at"])
+        first: str | None = facts[of]["first_at"]
+        return self.known_until if first is None else datetime.fromisoformat(first)
 
     async def _count_active(self, as_of: datetime) -> int:
         query = f"SELECT count(*) AS n FROM ({self._query.active(EVERY_ACCOUNT)}) AS active"  # noqa: S608

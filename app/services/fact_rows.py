@@ -1,7 +1,7 @@
 """From the rows of a file to facts: which column is what, cells of the right kind, and what is counted on the way."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.errors import UnreadableFile
-from app.ml.cells import ColumnKind, Unfit, account_ids, to_kind, to_text
+from app.ml.cells import MAX_ID_LENGTH, ColumnKind, Unfit, account_ids, to_kind, to_text
 from app.ml.inference import ColumnObserver
 from app.schemas.events import AccountsIn, EventsIn, Fact, FactsIn
 from app.services.fact_tables import FIXED
@@ -18,9 +18,10 @@ from app.services.part_tables import StoredColumn
 from app.services.upload_files import Chunk, RowFile
 from app.services.upload_plan import NOT_KEPT, judge_column, require_columns
 
-SHOWN_KINDS = 200  # kept of what is counted by kind of event, the commonest
+MAX_KINDS = 10_000  # of events: more are no kinds, and could not be counted in bounded memory
 _INSTANT = pa.timestamp("us", "UTC")
 _COUNTED = {"n": "kind", "n_quantity": "quantity", "n_amount": "amount"}  # by kind of event: rows that have the column
+MAX_LENGTHS = {"kind": 100, "event_id": MAX_ID_LENGTH, "subscription_id": MAX_ID_LENGTH}  # what stands in indexes
 EVENT = "event"  # the kind of all events where no column tells
 
 
@@ -87,6 +88,7 @@ def fact_rows(plan: FactPlan, file: RowFile, chunk: Chunk, *, added_in: int) -> 
     for name, kind, needed in FIXED[plan.fact]:
         if name in named:
             columns[name] = _read(file, chunk, named[name], lambda cells, k=kind, m=needed: _cells(cells, k, needed=m))
+            _require_short(file, chunk, columns[name], named[name], MAX_LENGTHS.get(name))
     if plan.fact == "accounts":
         columns.setdefault("valid_from", columns["created_at"])
     if plan.fact == "events":
@@ -122,6 +124,13 @@ def _cells(cells: pa.Array, kind: ColumnKind, *, needed: bool) -> pa.Array:
     if needed and found.null_count:
         raise Unfit(found.is_null().index(True).as_py(), "is empty")
     return found
+
+
+def _require_short(file: RowFile, chunk: Chunk, texts: pa.Array, name: str, most: int | None) -> None:
+    if most is not None:
+        long = pc.fill_null(pc.greater(pc.utf8_length(texts), most), False)
+        if pc.any(long).as_py():
+            raise _misfit(file, chunk, name, Unfit(long.index(True).as_py(), f"is longer than {most} characters"))
 
 
 def _require_order(file: RowFile, chunk: Chunk, begin: pa.Array, end: pa.Array, name: str) -> None:
@@ -164,14 +173,19 @@ class FactTally:
             counted = rows["kind"].filter(rows[column].is_valid()).value_counts().to_pylist()
             self.kinds[figure].update({each["values"]: each["counts"] for each in counted})
 
+    @property
+    def has_too_many_kinds(self) -> bool:
+        """The column of kinds holds something else."""
+        return len(self.kinds["n"]) > MAX_KINDS
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for the revision."""
-        shown = self.kinds["n"].most_common(SHOWN_KINDS)
+        ranked = [kind for kind, _ in self.kinds["n"].most_common()]
         return {
             "n_rows": self.n_rows,
             "first_at": None if self.first_at is None else self.first_at.isoformat(),
             "last_at": None if self.last_at is None else self.last_at.isoformat(),
-            "kinds": [{"kind": kind} | {figure: self.kinds[figure][kind] for figure in _COUNTED} for kind, _ in shown],
+            "kinds": [{"kind": kind} | {figure: self.kinds[figure][kind] for figure in _COUNTED} for kind in ranked],
         }
 
     @classmethod
@@ -182,12 +196,14 @@ class FactTally:
         return cls(data["n_rows"], first, last, kinds)
 
 
-def known_until(tallies: Iterable[FactTally], now: datetime) -> datetime | None:
+def known_until(spec: EventsIn, tallies: Mapping[Fact, FactTally], now: datetime) -> datetime | None:
     """Up to when the facts are complete: the end of the UTC day of the newest of them, or now where that is earlier.
 
-    A feed that stands still so stops time: nobody is called churned for events that were never delivered.
+    Where events say who is active, the newest event: a feed of events that stands still so stops time, whatever
+    else goes on, and nobody is called churned for events that were never delivered.
     """
-    newest = max((each.last_at for each in tallies if each.last_at), default=None)
+    telling: Iterable[Fact] = ("events",) if spec.active.kind == "event" else tallies
+    newest = max((at for fact in telling if fact in tallies and (at := tallies[fact].last_at)), default=None)
     if newest is None:
         return None
     return min(newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1), now)

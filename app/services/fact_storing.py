@@ -10,13 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import Sessions
+from app.db import NOT_UNIQUE, Sessions
 from app.errors import FieldError, InvalidRequest, UnreadableFile
 from app.schemas.events import EventsIn, Fact, read_spec
-from app.services.fact_rows import FactPlan, FactTally, fact_rows, known_until, plan_facts
+from app.services.fact_rows import MAX_KINDS, FactPlan, FactTally, fact_rows, known_until, plan_facts
 from app.services.fact_tables import (
     add_facts,
     create_fact_table,
@@ -108,7 +107,7 @@ async def _add(
             await _load(session, upload, plan, table, tally, number=number, now=now)
             if is_new_table:
                 await index_fact_table(session, upload.spec, upload.fact, table)
-    except IntegrityError as error:
+    except NOT_UNIQUE as error:
         raise _duplicate(upload) from error
     n_rows = tally.n_rows - before
     if not n_rows:
@@ -159,8 +158,19 @@ async def _load(
         try:
             await add_facts(session, upload.dataset, table, rows)
             tally.add(rows, now=now)
+            _require_kinds(upload, tally)
         finally:
             rows = await coming  # also where the copy has failed: the thread must be done with the file
+
+
+def _require_kinds(upload: _Upload, tally: FactTally) -> None:
+    if tally.has_too_many_kinds:
+        column = upload.spec.events.kind_column
+        raise UnreadableFile(
+            f"There are more than {MAX_KINDS:,} kinds of event in {column}.",
+            hint="A kind is what many events have in common; is this an id, or free text? Nothing was stored.",
+            column=column,
+        )
 
 
 def _chunks(upload: _Upload, plan: FactPlan, number: int) -> Iterator[pa.Table]:
@@ -194,8 +204,8 @@ async def _make_revision(
     """The next number: the other facts as they were, these with the rows added."""
     facts: dict[str, Any] = {**(newest.facts or {} if newest else {})}
     facts[upload.fact] = {"table_id": table.id, **tally.to_json()}
-    tallies = [FactTally.from_json(facts[fact]) for fact in upload.spec.facts if fact in facts]
-    complete = known_until(tallies, now)
+    tallies = {fact: FactTally.from_json(facts[fact]) for fact in upload.spec.facts if fact in facts}
+    complete = known_until(upload.spec, tallies, now)
     facts["known_until"] = complete.isoformat() if complete else None
     members = f"SELECT count(*) FROM data.{members_table(upload.dataset)}"  # noqa: S608 - a name of ours
     before = newest.data_hash if newest else ""
@@ -203,7 +213,7 @@ async def _make_revision(
         dataset_id=upload.dataset.id,
         number=newest.number + 1 if newest else 1,
         data_hash=hashlib.sha256(f"{before}|{upload.fact}|{table.id}|{upload.sha256}".encode()).hexdigest(),
-        n_rows=sum(each.n_rows for each in tallies),
+        n_rows=sum(each.n_rows for each in tallies.values()),
         n_accounts=(await session.execute(text(members))).scalar_one(),
         n_labelled=0,
         n_churned=0,

@@ -14,6 +14,8 @@ from app.services.upload_files import spool
 from app.services.uploads import AT_ONCE, require_media
 from app.tables import Revision
 
+SHOWN_KINDS = 200  # in an answer, the commonest
+
 
 class Facts:
     """Takes files of facts in."""
@@ -70,5 +72,5 @@ def _require_uploads(spec: EventsIn, fact: Fact) -> None:
 
 def _told(revision: Revision, fact: Fact) -> dict[str, Any]:
     facts = revision.facts or {}
-    shown = ("n_rows", "first_at", "last_at", "kinds")
-    return {name: facts[fact][name] for name in shown} | {"known_until": facts["known_until"]}
+    shown = {name: facts[fact][name] for name in ("n_rows", "first_at", "last_at")}
+    return shown | {"kinds": facts[fact]["kinds"][:SHOWN_KINDS], "known_until": facts["known_until"]}

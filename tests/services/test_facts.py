@@ -1,0 +1,315 @@
+"""Files of facts: what is taken in, what is refused with its place, and that a refusal leaves nothing."""
+
+import asyncio
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import text
+
+from app.container import Services
+from app.errors import NoRows
+from app.services.revisions import get_revision
+from app.services.row_source import RowSource
+from tests.features.business import Store, open_store
+from tests.postgres import new_database
+
+SHOP = {
+    "kind": "events",
+    "accounts": {"id_column": "id", "valid_from_column": "since", "recorded_at_column": "seen"},
+    "subscriptions": {"id_column": "id", "subscription_id_column": "number", "plan_column": "plan"},
+    "events": {"id_column": "id", "kind_column": "kind", "amount_column": "amount", "event_id_column": "event"},
+    "active": {"kind": "event", "days": 90},
+    "horizon_days": 30,
+}
+GOOD = {
+    "accounts": "id,created_at,since,seen,seats,region\n1,2024-01-01,2024-01-01,,5,north\n2,2024-01-02,2024-02-01,,,\n",
+    "subscriptions": "id,number,started_at,ended_at,plan\n1,s1,2024-01-01,,pro\n2,s2,2024-01-02,2024-03-01,\n",
+    "events": "id,event,occurred_at,kind,amount\n1,e1,2024-03-01T10:00:00Z,login,\n2,e2,2024-03-02,buy,9.5\n",
+}
+
+
+@pytest.fixture(scope="module")
+async def store(postgres_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One application for all of these tests."""
+    with new_database(postgres_url, template=template_database) as url:
+        async with open_store(url, tmp_path_factory.mktemp("home")) as opened:
+            yield opened
+
+
+@pytest.fixture
+async def name(store: Store) -> str:
+    """A dataset without facts."""
+    store.n_made += 1
+    name = f"shop{store.n_made}"
+    await describe(store, SHOP | {"name": name})
+    return name
+
+
+async def describe(store: Store, body: dict[str, Any]) -> None:
+    answer = await store.http.post("/datasets", json=body)
+    assert answer.status_code == 201, answer.text
+
+
+async def send(
+    store: Store, name: str, fact: str, content: str | bytes, *, method: str = "POST", **more: Any
+) -> httpx.Response:
+    return await store.http.request(method, f"/datasets/{name}/facts/{fact}", content=content, **more)
+
+
+async def take(store: Store, name: str, fact: str, content: str | bytes, *, method: str = "POST") -> dict[str, Any]:
+    answer = await send(store, name, fact, content, method=method)
+    assert answer.status_code == 201, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def open_rows(services: Services, name: str) -> RowSource:
+    async with services.sessions() as session:
+        dataset = await services.datasets.resolve(session, name)
+        revision = await get_revision(session, dataset)
+    return await services.frames.open(dataset, revision)
+
+
+async def everything(store: Store) -> dict[str, int]:
+    """How many rows each table has, and which tables there are."""
+    async with store.services.sessions() as session:
+        query = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('data', 'public')"
+        tables = sorted((await session.scalars(text(query))).all())
+        return {each: (await session.execute(text(f"SELECT count(*) FROM {each}"))).scalar_one() for each in tables}
+
+
+async def test_facts_of_each_kind_are_taken_in_and_told(store: Store, name: str) -> None:
+    told = {fact: await take(store, name, fact, content) for fact, content in GOOD.items()}
+    assert [each["revision"] for each in told.values()] == [1, 2, 3]
+    assert [each["n_rows_added"] for each in told.values()] == [2, 2, 2]
+    events = told["events"]
+    assert (events["first_at"], events["last_at"]) == ("2024-03-01T10:00:00Z", "2024-03-02T00:00:00Z")
+    assert events["kinds"] == [
+        {"kind": "login", "n": 1, "n_quantity": 0, "n_amount": 0},
+        {"kind": "buy", "n": 1, "n_quantity": 0, "n_amount": 1},
+    ]
+    assert events["known_until"] == "2024-03-03T00:00:00Z"
+    [chunk] = [each async for each in (await open_rows(store.services, name)).active_chunks(chunk_size=10)]
+    assert chunk.accounts.to_pylist() == ["1", "2"]
+    assert chunk.features["seats"].to_pylist() == [5.0, None]
+    assert chunk.features["plan"].to_pylist() == ["pro", None]
+
+
+async def test_parquet_is_read_as_csv_is(store: Store, name: str) -> None:
+    instants = [datetime(2024, 3, 1, 10), datetime(2024, 3, 2)]  # noqa: DTZ001 - without a zone UTC is meant
+    rows = {
+        "id": [1, 2],
+        "event": ["e1", "e2"],
+        "occurred_at": instants,
+        "kind": ["login", "buy"],
+        "amount": [None, 9.5],
+    }
+    file = io.BytesIO()
+    table = pa.table(
+        rows,
+        pa.schema(
+            [
+                ("id", pa.int64()),
+                ("event", pa.string()),
+                ("occurred_at", pa.timestamp("ns")),
+                ("kind", pa.dictionary(pa.int32(), pa.string())),
+                ("amount", pa.float32()),
+            ]
+        ),
+    )
+    pq.write_table(table, file)
+    as_parquet = await take(store, name, "events", file.getvalue(), method="PUT")
+    as_csv = await take(store, name, "events", GOOD["events"], method="PUT")
+    assert as_parquet | {"revision": 2} == as_csv
+
+
+async def test_the_same_file_twice_adds_nothing(store: Store, name: str) -> None:
+    first = await take(store, name, "events", GOOD["events"], method="PUT")
+    before = await everything(store)
+    again = await take(store, name, "events", GOOD["events"])
+    assert again == first | {"n_rows_added": 0, "already_there": True}
+    assert await everything(store) == before
+    more = await take(store, name, "events", "id,event,occurred_at,kind,amount\n1,e3,2024-03-05,buy,1\n")
+    assert (more["n_rows"], more["revision"], more["already_there"]) == (3, 2, False)
+    late = await take(store, name, "events", GOOD["events"])
+    assert (late["n_rows"], late["revision"], late["already_there"]) == (3, 2, True)
+
+
+async def test_a_replacement_forgets_what_was_before(store: Store, name: str) -> None:
+    await take(store, name, "events", GOOD["events"])
+    told = await take(store, name, "events", "id,event,occurred_at,kind,amount\n7,e9,2024-01-05,buy,1\n", method="PUT")
+    assert (told["n_rows"], told["last_at"], told["known_until"]) == (1, "2024-01-05T00:00:00Z", "2024-01-06T00:00:00Z")
+    assert [each["kind"] for each in told["kinds"]] == ["buy"]
+
+
+EVENT, ACCOUNT, SUBSCRIPTION = (
+    GOOD[fact].partition("\n")[0] + "\n" for fact in ("events", "accounts", "subscriptions")
+)
+BAD = {
+    "no id": ("events", EVENT + "1,e1,2024-01-01,x,\n,e2,2024-01-01,x,\n", 3, "id"),
+    "a blank id": ("events", EVENT + "  ,e2,2024-01-01,x,\n", 2, "id"),
+    "no instant": ("events", EVENT + "1,e2,,x,\n", 2, "occurred_at"),
+    "no instant at all": ("events", EVENT + "1,e2,yesterday,x,\n", 2, "occurred_at"),
+    "a day that does not exist": ("events", EVENT + "1,e1,2024-02-29,x,\n1,e2,2023-02-29,x,\n", 3, "occurred_at"),
+    "no kind": ("events", EVENT + "1,e1,2024-01-01,,\n", 2, "kind"),
+    "no event id": ("events", EVENT + "1,,2024-01-01,x,\n", 2, "event"),
+    "a long event id": ("events", EVENT + f"1,{'e' * 3000},2024-01-01,x,\n", 2, "event"),
+    "a number that is none": ("events", EVENT + "1,e1,2024-01-01,x,1\n1,e2,2024-01-01,x,lots\n", 3, "amount"),
+    "ended before it began": ("subscriptions", SUBSCRIPTION + "1,s1,2024-02-01,2024-01-31,pro\n", 2, "ended_at"),
+    "no start": ("subscriptions", SUBSCRIPTION + "1,s1,,2024-01-31,pro\n", 2, "started_at"),
+    "no subscription id": ("subscriptions", SUBSCRIPTION + "1,,2024-01-01,,pro\n", 2, "number"),
+    "no birth": ("accounts", ACCOUNT + "1,,2024-01-01,,5,north\n", 2, "created_at"),
+    "no beginning": ("accounts", ACCOUNT + "1,2024-01-01,,,5,north\n", 2, "since"),
+    "recorded at no time": ("accounts", ACCOUNT + "1,2024-01-01,2024-01-01,soon,5,north\n", 2, "seen"),
+    "a column that is missing": ("events", "id,event,occurred_at,kind\n1,e1,2024-01-01,x\n", None, "amount"),
+    "an id that comes twice": ("events", EVENT + "1,e1,2024-01-01,x,\n1,e1,2024-01-02,x,\n", None, "event"),
+    "a state that comes twice": ("accounts", ACCOUNT + "1,2024-01-01,2024-02-01,,5,a\n" * 2, None, "since"),
+    "a subscription that comes twice": ("subscriptions", SUBSCRIPTION + "1,s1,2024-01-01,,pro\n" * 2, None, "number"),
+    "no rows": ("events", EVENT, 1, None),
+    "no bytes": ("events", "", None, None),
+    "too few cells": ("events", EVENT + "1,e1,2024-01-01\n", 2, None),
+}
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize(("fact", "content", "line", "column"), BAD.values(), ids=BAD)
+async def test_what_does_not_fit_is_refused_with_its_place_and_leaves_nothing(
+    store: Store, name: str, method: str, fact: str, content: str, line: int | None, column: str | None
+) -> None:
+    await take(store, name, fact, GOOD[fact])
+    before = await everything(store)
+    answer = await send(store, name, fact, content, method=method)
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    assert (problem.get("line"), problem.get("column")) == (line, column), problem
+    assert await everything(store) == before
+
+
+async def test_a_cell_far_down_is_found(store: Store, name: str) -> None:
+    rows = "".join(f"{number},e{number},2024-01-01,x,1\n" for number in range(120_000))
+    before = await everything(store)
+    answer = await send(store, name, "events", EVENT + rows + "1,f,2024-01-01,x,one\n")
+    assert (answer.status_code, answer.json()["line"], answer.json()["column"]) == (422, 120_002, "amount")
+    assert await everything(store) == before
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "multipart/form-data; boundary=x"])
+async def test_a_body_that_is_no_file_is_refused(store: Store, name: str, media_type: str) -> None:
+    answer = await send(store, name, "events", GOOD["events"], headers={"Content-Type": media_type})
+    assert answer.status_code == 415
+
+
+async def test_facts_that_were_not_described_are_refused(store: Store, name: str) -> None:
+    store.n_made += 1
+    await describe(store, {**SHOP, "name": "bare", "accounts": None, "subscriptions": None})
+    answer = await send(store, "bare", "accounts", GOOD["accounts"])
+    assert answer.status_code == 422
+    assert "without accounts" in answer.json()["detail"]
+    assert (await send(store, name, "invoices", "id\n1\n")).status_code == 422
+    assert (await send(store, "nobody", "events", GOOD["events"])).status_code == 404
+
+
+async def test_each_kind_of_dataset_takes_its_own(store: Store, name: str) -> None:
+    body = {"name": "flat", "id_column": "id", "label_column": "left", "positive_value": "yes"}
+    await describe(store, body)
+    refused = await send(store, "flat", "events", GOOD["events"])
+    assert refused.status_code == 422
+    assert "/datasets/flat/rows" in refused.json()["hint"]
+    refused = await store.http.put(f"/datasets/{name}/rows", content="id,left\n1,yes\n")
+    assert refused.status_code == 409
+    assert f"/datasets/{name}/facts/events" in refused.json()["hint"]
+
+
+async def test_rows_need_every_fact_that_was_described(store: Store, name: str) -> None:
+    await take(store, name, "events", GOOD["events"])
+    with pytest.raises(NoRows, match="no accounts yet"):
+        await open_rows(store.services, name)
+
+
+async def test_attributes_are_those_of_the_first_file(store: Store, name: str) -> None:
+    await take(store, name, "accounts", GOOD["accounts"])
+    told = await take(store, name, "accounts", ACCOUNT.strip() + ",fresh\n1,2024-01-01,2024-05-01,,6,south,9\n")
+    assert told["warnings"] == ["fresh: not in the rows before, so left out; PUT takes new columns in"]
+    answer = await send(store, name, "accounts", "id,created_at,since,seen,seats\n1,2024-01-01,2024-06-01,,6\n")
+    assert (answer.status_code, answer.json()["column"]) == (422, "region")
+    answer = await send(store, name, "accounts", ACCOUNT + "1,2024-01-01,2024-06-01,,many,south\n")
+    assert (answer.status_code, answer.json()["line"], answer.json()["column"]) == (422, 2, "seats")
+
+
+async def test_two_files_at_once_both_land_once(store: Store, name: str) -> None:
+    await take(store, name, "events", GOOD["events"])
+    files = [EVENT + "".join(f"{n},{part}{n},2024-03-03,x,1\n" for n in range(500)) for part in "abc"]
+    told = await asyncio.gather(*(take(store, name, "events", each) for each in (*files, files[0])))
+    assert sorted(each["revision"] for each in told if not each["already_there"]) == [2, 3, 4]
+    assert sum(each["n_rows_added"] for each in told) == 1500
+    assert max(each["n_rows"] for each in told) == 1502
+    frame = await (await open_rows_of_events(store, name)).newest(["7"])
+    assert frame.features["n_x_total"].to_pylist() == [3.0]
+
+
+async def open_rows_of_events(store: Store, name: str) -> RowSource:
+    for fact in ("accounts", "subscriptions"):
+        await take(store, name, fact, GOOD[fact])
+    return await open_rows(store.services, name)
+
+
+async def test_a_huge_number_of_kinds_is_other(store: Store, name: str) -> None:
+    rows = "".join(f"{n % 50},e{n},2024-03-{n % 28 + 1:02},kind {n % 5000},1\n" for n in range(20_000))
+    told = await take(store, name, "events", EVENT + rows)
+    assert len(told["kinds"]) == 200
+    source = await open_rows_of_events(store, name)
+    [frame] = [each async for each in source.active_chunks(chunk_size=1000)]
+    assert sum(frame.features["n_other_total"].to_pylist()) == 20_000 - 20 * 4
+    assert len(source.features) < 600
+
+
+async def test_kinds_are_counted_right_over_uploads_however_many_there_are(store: Store, name: str) -> None:
+    """The 200 commonest are shown; a kind that was rare at first may be the commonest of all in the end."""
+    first = "".join(f"1,a{n}.{again},2024-01-01,kind {n},1\n" for n in range(300) for again in range(1 + (n < 250)))
+    await take(store, name, "events", EVENT + first)
+    told = await take(store, name, "events", EVENT + "".join(f"1,b{n},2024-01-02,kind 299,1\n" for n in range(9)))
+    assert told["kinds"][0] == {"kind": "kind 299", "n": 10, "n_quantity": 0, "n_amount": 10}
+
+
+async def test_what_lies_in_the_future_does_not_make_time_pass(store: Store, name: str) -> None:
+    now = datetime.now(UTC)
+    ahead = (now + timedelta(days=400)).isoformat()
+    told = await take(store, name, "events", EVENT + f"1,e1,2024-03-01T10:00:00Z,x,\n1,e2,{ahead},x,\n")
+    assert (told["last_at"], told["known_until"]) == ("2024-03-01T10:00:00Z", "2024-03-02T00:00:00Z")
+    told = await take(store, name, "events", EVENT + f"1,e3,{(now - timedelta(minutes=1)).isoformat()},x,\n")
+    until = datetime.fromisoformat(told["known_until"])
+    assert now - timedelta(minutes=1) < until <= datetime.now(UTC)
+
+
+async def test_facts_that_all_lie_in_the_future_are_no_rows_yet(store: Store, name: str) -> None:
+    store.n_made += 1
+    name = f"soon{store.n_made}"
+    await describe(store, {**SHOP, "name": name, "accounts": None, "subscriptions": None})
+    ahead = (datetime.now(UTC) + timedelta(days=40)).isoformat()
+    told = await take(store, name, "events", EVENT + f"1,e1,{ahead},x,\n")
+    assert (told["first_at"], told["last_at"], told["known_until"]) == (None, None, None)
+    with pytest.raises(NoRows, match="future"):
+        await (await open_rows(store.services, name)).matured(now=None)
+    answer = await store.http.get(f"/datasets/{name}/features")
+    assert answer.status_code == 409
+
+
+async def test_accounts_that_go_on_do_not_say_that_events_are_complete(store: Store, name: str) -> None:
+    """A feed of events that stands still stops time: nobody has churned for events that were never delivered."""
+    await take(store, name, "events", GOOD["events"])
+    told = await take(store, name, "accounts", ACCOUNT + "9,2024-09-01,2024-09-01,,1,north\n")
+    assert told["known_until"] == "2024-03-03T00:00:00Z"
+
+
+async def test_what_is_no_kind_is_refused(store: Store, name: str) -> None:
+    await take(store, name, "events", GOOD["events"])
+    before = await everything(store)
+    rows = "".join(f"1,e{n},2024-03-01,session {n},1\n" for n in range(10_001))
+    answer = await send(store, name, "events", EVENT + rows)
+    assert (answer.status_code, answer.json()["column"]) == (422, "kind")
+    assert await everything(store) == before
