@@ -9,20 +9,31 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
 
-from app.cli.reports import show_accounts, show_gate, show_monitor, show_run
+from app.cli.reports import show_accounts, show_gate, show_monitor, show_run, show_split
 from app.cli.serving import listen
 from app.cli.terminal import JobProgress, coloured, make_console, say, say_next, share
 from app.errors import ConfigurationError, HoldfastError
-from app.sample import HORIZON_DAYS, make_sample, write_csv
+from app.simulator import Drift, SimulatorConfig
+from app.simulator.description import describe
+from app.simulator.writing import TABLES, write_files
 
 Json = dict[str, Any]
-DATASET = "sample"
-ACCOUNT = "A000042"  # stays a customer in both months, so it can be scored
+DATASET = "saas"
+ACCOUNT = "A0000042"  # a customer at the end, so it can be scored
+END = datetime(2025, 7, 1, tzinfo=UTC)
+BUSINESS = SimulatorConfig(
+    n_accounts=8_000,
+    seed=7,
+    start=END - timedelta(days=547),
+    end=END,
+    drifts=(Drift("login", END - timedelta(days=45)),),  # newer than what is trained and judged on: the monitor sees it
+)
 START_SECONDS = 120
 STOP_SECONDS = 20
 
@@ -31,11 +42,12 @@ def run_demo() -> None:
     """Tell the story; whatever happens, the service that was started for it ends."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the service ends with us
     began_at = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder, _running_service() as service:
-        months = _write_sample(Path(folder))  # meanwhile the service starts
+    with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as name, _running_service() as service:
+        folder = Path(name)
+        write_files(BUSINESS, folder)  # meanwhile the service starts
         service.wait_until_ready()
         with httpx.Client(base_url=service.url, timeout=120, trust_env=False) as http:
-            _tell(Api(http), months)
+            _tell(Api(http), folder)
     say(f"Done in {time.monotonic() - began_at:.0f} s; the service of this demo has stopped, its data stay.")
     say_next(
         "make serve                                the service on http://127.0.0.1:8000, with these data",
@@ -82,11 +94,11 @@ class Api:
         return result
 
 
-def _tell(api: Api, months: tuple[Path, Path]) -> None:
-    _heading("1. Upload: accounts of an invented SaaS business in March, and in June, whose churn is not known yet")
+def _tell(api: Api, folder: Path) -> None:
+    _heading(f"1. Bring facts: {BUSINESS.n_accounts:,} accounts of an invented SaaS business over eighteen months")
     _create_dataset(api)
-    for method, month in zip(("PUT", "POST"), months, strict=True):
-        _upload(api, method, month)
+    for fact in TABLES:
+        _upload(api, fact, folder / f"{fact}.parquet")
     version = _train(api)
     _judge_and_promote(api, version)
     _score(api)
@@ -98,39 +110,33 @@ def _heading(text: str) -> None:
     make_console().print(f"\n[bold]{text}[/]")
 
 
-def _write_sample(folder: Path) -> tuple[Path, Path]:
-    sample = make_sample()
-    first, later = folder / "march.csv", folder / "june.csv"
-    write_csv(sample.snapshots, first)
-    write_csv(sample.later, later)
-    return first, later
-
-
 def _create_dataset(api: Api) -> None:
     names = [item["name"] for item in api.call("GET", "/datasets", params={"limit": 1000})["items"]]
-    if DATASET in names:
-        return
-    columns = {"id_column": "account_id", "label_column": "churned", "positive_value": "true", "as_of_column": "as_of"}
-    described = {"name": DATASET, **columns, "horizon_days": HORIZON_DAYS}
-    api.call("POST", "/datasets", json=described)
+    if DATASET not in names:
+        api.call("POST", "/datasets", json=describe(BUSINESS, DATASET) | {"windows_days": [7, 30, 90]})
 
 
-def _upload(api: Api, method: str, path: Path) -> None:
+def _upload(api: Api, fact: str, path: Path) -> None:
+    """Facts are added to those of before; in the next demo these very files are there already."""
     with path.open("rb") as rows:
-        revision = api.call(method, f"/datasets/{DATASET}/rows", content_type="text/csv", content=rows)
-    say(f"Revision {revision['number']}: {revision['n_rows']:,} rows, {revision['n_labelled']:,} with a known outcome.")
+        told = api.call(
+            "POST", f"/datasets/{DATASET}/facts/{fact}", content_type="application/octet-stream", content=rows
+        )
+    there = ", which were there already" if told["already_there"] else ""
+    say(f"Revision {told['revision']}: {told['n_rows']:,} {fact}{there}.")
 
 
 def _train(api: Api) -> int:
-    _heading("2. Train on March: XGBoost, and a logistic regression to be measured against")
+    _heading("2. Train on what was known at each of some instants: XGBoost, and a logistic regression beside it")
     result = api.finish("/train", {"dataset": DATASET, "register": True})
     version: int = result["version"]
+    show_split(result["split"])
     say(f"Registered as version {version}.")
     return version
 
 
 def _judge_and_promote(api: Api, version: int) -> None:
-    _heading("3. Evaluate: six checks on accounts that the model has never seen")
+    _heading("3. Evaluate: six checks, at instants later than anything the model has seen")
     evaluation = api.finish(f"/models/{version}/evaluate", {})
     show_gate(evaluation)
     _heading("4. Promote")
@@ -140,7 +146,7 @@ def _judge_and_promote(api: Api, version: int) -> None:
 
 
 def _score(api: Api) -> None:
-    _heading("5. Score every active account as of June")
+    _heading("5. Score every active account as of now, where the facts end")
     run = api.finish("/score/batches", {"dataset": DATASET})
     show_run(run)
     accounts = api.call("GET", "/score/accounts", params={"dataset": DATASET, "limit": 10})

@@ -248,6 +248,41 @@ class RowsComeFromTable(HoldfastError):
     hint = "Change the table; the next training or scoring copies it. Or make another dataset without source_table."
 
 
+class RowsComeFromQuery(HoldfastError):
+    """Rows were sent to a dataset whose rows are what its queries say."""
+
+    status, code, title = 409, "rows_come_from_query", "The rows of this dataset come from queries"
+    hint = "The next training or scoring runs its queries anew; to send rows, make a dataset of kind snapshots."
+
+
+class SourceUnreachable(HoldfastError):
+    """A warehouse is away, or does not answer in time."""
+
+    status, code, title = 422, "source_unreachable", "The source can't be reached"
+    hint = "Check that the host of source_url answers from where the service runs, then try again."
+
+
+class SourceRefused(HoldfastError):
+    """A warehouse does not let us in, or would let us do too much."""
+
+    status, code, title = 422, "source_refused", "The source can't be read like this"
+    hint = "Check user and database of source_url, and the variable named by password_env."
+
+
+class QueryRefused(HoldfastError):
+    """A query can't be run, or does not say what features and labels must."""
+
+    status, code, title = 422, "query_refused", "The query can't be used"
+    hint = "Mend the query: a row per account, none twice, each with its id. Nothing was stored."
+
+
+class QueryChanged(HoldfastError):
+    """What a query returns has other columns than what was trained on."""
+
+    status, code, title = 409, "query_changed", "The query returns other columns than before"
+    hint = "Train anew with POST /train, or give the source its columns back."
+
+
 class FactsComeFromTable(HoldfastError):
     """Facts were sent to a dataset that reads a table of the database."""
 

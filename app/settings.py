@@ -1,15 +1,17 @@
 """Settings: read once from the environment, frozen, passed to constructors."""
 
+import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.ml.params import validate_params
 from app.schemas.config import CONFIGS, ModelConfig
 
 DRIVER = "postgresql+asyncpg"
+SOURCE_VARIABLES = "HOLDFAST_SOURCE_"  # of the variables that a dataset may name
 
 
 class Settings(BaseSettings):
@@ -40,6 +42,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, ge=1)
     n_threads: int | None = Field(default=None, ge=1)
     champion_poll_seconds: float = Field(default=1.0, gt=0)
+    query_hosts: Annotated[tuple[str, ...] | None, NoDecode] = None
 
     # Partial layers of the config models; each is merged below the dataset's default and the request.
     model: dict[str, Any] = Field(default_factory=dict)
@@ -59,6 +62,12 @@ class Settings(BaseSettings):
             raise ValueError(f"a PostgreSQL URL is needed, such as {DRIVER}://user:password@host/database")
         return f"{DRIVER}://{rest}"
 
+    @field_validator("query_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, hosts: Any) -> Any:
+        """Host names, or host:port, with commas between them."""
+        return tuple(host.strip().lower() for host in hosts.split(",") if host.strip()) if hosts else None
+
     @field_validator("model", "training", "evaluation", "scoring", "monitoring")
     @classmethod
     def _check_layer(cls, layer: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
@@ -77,3 +86,10 @@ class Settings(BaseSettings):
         if isinstance(logistic, dict) and "c" in logistic:
             return layer | {"logistic_params": {("C" if key == "c" else key): value for key, value in logistic.items()}}
         return layer
+
+
+def read_source_password(variable: str) -> str | None:
+    """The password of a warehouse, read as it is needed and kept nowhere; None where the variable is not set."""
+    if not variable.startswith(SOURCE_VARIABLES):
+        raise ValueError(f"passwords of sources are in variables that begin with {SOURCE_VARIABLES}")
+    return os.environ.get(variable)

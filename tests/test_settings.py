@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from app.settings import Settings, read_source_password
 
 
 def test_plain_postgresql_urls_get_our_driver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +44,17 @@ def test_a_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError) as caught:
         Settings()
     assert "secret" not in str(caught.value)
+
+
+def test_hosts_of_queries_stand_with_commas_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().query_hosts is None
+    monkeypatch.setenv("HOLDFAST_QUERY_HOSTS", "DWH.example.com, 10.0.0.7:6432,")
+    assert Settings().query_hosts == ("dwh.example.com", "10.0.0.7:6432")
+
+
+def test_only_variables_for_sources_are_read_as_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_SOURCE_DWH", "x")
+    assert read_source_password("HOLDFAST_SOURCE_DWH") == "x"
+    assert read_source_password("HOLDFAST_SOURCE_NONE") is None
+    with pytest.raises(ValueError, match="begin with HOLDFAST_SOURCE_"):
+        read_source_password("DATABASE_URL")

@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import lifecycle, operate, simulate
+from app.cli import datasets, lifecycle, operate, simulate
 
 app = typer.Typer(
     name="holdfast",
@@ -13,6 +13,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 lifecycle.add_to(app)
+datasets.add_to(app)
 operate.add_to(app)
 simulate.add_to(app)
 

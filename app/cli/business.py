@@ -1,5 +1,6 @@
 """Options into the config of a simulated business, its files with progress, and what was written in words."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,8 +10,11 @@ import typer
 
 from app.cli.terminal import JobProgress, Json, say, say_next, show_table
 from app.simulator import BrokenFeed, Drift, PriceChange, SimulatorConfig, Treatment
-from app.simulator.writing import TRUTH, Format, write_files, write_truth
+from app.simulator.description import describe
+from app.simulator.writing import TABLES, TRUTH, Format, write_files, write_truth
 
+NAME = "business"  # of the dataset, as the description has it
+DESCRIPTION = "dataset.json"
 HISTORY_DAYS = 547  # of the event log where no start is given: 18 months
 CHANGE_DAYS = 90  # before the end, where no date is given
 
@@ -67,6 +71,7 @@ def write_business(config: SimulatorConfig, folder: Path, form: Format, as_of: d
     with JobProgress("simulate") as bar:
         bar.show("facts", 0.0)
         n_rows = write_files(config, folder, form=form, show=lambda done: bar.show("facts", done / n_blocks / n_passes))
+        (folder / DESCRIPTION).write_text(json.dumps(describe(config, NAME), indent=1), encoding="utf-8")
         files = {name: {"path": str(folder / f"{name}.{form}"), "n_rows": n} for name, n in n_rows.items()}
         if as_of:
             n = write_truth(
@@ -95,6 +100,9 @@ def show_business(answer: Json) -> None:
     title = f"{answer['n_accounts']:,} accounts from {answer['start'][:10]} to {answer['end'][:10]}"
     show_table(title, ["file", "rows"], rows)
     say("An account churns where its service ends in the horizon and does not start again within the grace.")
+    folder = Path(next(iter(answer["files"].values()))["path"]).parent
     say_next(
-        "Bring accounts, subscriptions and events into a dataset of kind events; docs/simulator.md has the columns."
+        f"holdfast dataset create {folder / DESCRIPTION}",
+        *(f"holdfast import {answer['files'][fact]['path']} --name {NAME} --fact {fact}" for fact in TABLES),
+        f"holdfast train --dataset {NAME} --register",
     )

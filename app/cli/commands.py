@@ -9,6 +9,7 @@ HINTS = {
     "`holdfast register --job NUMBER`.",
     "mlflow_unavailable": "MLflow is part of the installation: `make install` brings it back; then type this again.",
     "shap_failed": "Train without explanations: `holdfast train --no-shap`.",
+    "query_changed": "Train anew with `holdfast train --register`, or give the source its columns back.",
     "gate_not_passed": "The champion stays. Mend what the gate names and train again, or "
     "`holdfast promote --force --reason ...`, which is marked in the ledger.",
 }

@@ -11,6 +11,7 @@ from app.cli.options import request
 from app.container import Services
 from app.errors import DatasetExists, NotFound
 from app.schemas.datasets import SnapshotsIn
+from app.schemas.events import Fact
 
 CHUNK_BYTES = 1024**2
 NEEDED = ("id_column", "label_column", "positive_value")
@@ -30,6 +31,15 @@ async def import_file(
     take = services.uploads.append if append else services.uploads.replace
     rows = await take(name, _pieces(file), media_type="application/octet-stream", actor=actor)
     return rows.model_dump(mode="json")
+
+
+async def import_facts(
+    services: Services, file: Path, name: str, fact: Fact, *, append: bool, actor: str
+) -> dict[str, Any]:
+    """What was understood of a file of facts; the dataset is there already."""
+    take = services.facts.append if append else services.facts.replace
+    told = await take(name, fact, _pieces(file), media_type="application/octet-stream", actor=actor)
+    return told.model_dump(mode="json")
 
 
 async def _exists(services: Services, name: str) -> bool:

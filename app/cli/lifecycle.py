@@ -1,5 +1,6 @@
 """The verbs of a model's life, from data to the monitor."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,21 @@ ModelTypeOption = Annotated[str | None, typer.Option("--model-type", help="xgboo
 NoShap = Annotated[bool, typer.Option("--no-shap", help="Leave the explanations of the training out.")]
 
 
+class Fact(StrEnum):
+    """What a file of facts holds."""
+
+    ACCOUNTS = "accounts"
+    SUBSCRIPTIONS = "subscriptions"
+    EVENTS = "events"
+
+
+class Split(StrEnum):
+    """How rows are dealt to sides."""
+
+    TEMPORAL = "temporal"
+    RANDOM = "random"
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the verbs of this module."""
     app.command("import")(import_rows)
@@ -45,6 +61,7 @@ def import_rows(
     horizon_days: Annotated[int | None, typer.Option(help="Days in which a churn counts.", min=1)] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
     split_seed: Annotated[int | None, typer.Option(help="Deals accounts to the sides.", min=0)] = None,
+    fact: Annotated[Fact | None, typer.Option(help="What the file holds, for a dataset of events.")] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to the newest revision, do not replace it.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,8 +78,21 @@ def import_rows(
         exclude_columns=exclude,
         split_seed=split_seed,
     )
-    revision = run(lambda services: import_file(services, file, name, described, append=append, actor=actor()))
-    print_json(revision) if as_json else show_revision(revision)
+    if fact is not None and described:
+        raise typer.BadParameter("Facts are described by `holdfast dataset create`; leave the columns out.")
+    if fact is not None:
+        _import_facts(file, name, fact, append=append, as_json=as_json)
+    else:
+        revision = run(lambda services: import_file(services, file, name, described, append=append, actor=actor()))
+        print_json(revision) if as_json else show_revision(revision)
+
+
+def _import_facts(file: Path, name: str, fact: Fact, *, append: bool, as_json: bool) -> None:
+    from app.cli.data import import_facts
+    from app.cli.reports import show_facts
+
+    told = run(lambda services: import_facts(services, file, name, fact.value, append=append, actor=actor()))
+    print_json(told) if as_json else show_facts(told)
 
 
 def train(
@@ -72,6 +102,9 @@ def train(
     experiment: Experiment = None,
     register: Annotated[bool, typer.Option("--register", help="Make the model a version at once.")] = False,
     no_shap: NoShap = False,
+    split: Annotated[Split | None, typer.Option(help="By default by time, where two instants have matured.")] = None,
+    exclude_feature: Annotated[list[str] | None, typer.Option(help="Leave it out; may be repeated.")] = None,
+    accept_leak: Annotated[list[str] | None, typer.Option(help="A finding's name; may be repeated.")] = None,
     param: Param = None,
     seed: Seed = None,
     as_json: AsJson = False,
@@ -82,7 +115,13 @@ def train(
     from app.schemas.training import TrainIn
 
     model = changes(model_type=model_type, seed=seed, **parse_params(param, model_type))
-    training = changes(experiment=experiment, shap=False if no_shap else None)
+    training = changes(
+        experiment=experiment,
+        shap=False if no_shap else None,
+        split=split and split.value,
+        exclude_features=exclude_feature,
+        accept_leaks=accept_leak,
+    )
     body = request(TrainIn, dataset=dataset, model=model, training=training, register=register)
     result = run(lambda services: finish(services, services.training.submit(body, actor=actor())))
     print_json(result) if as_json else show_training(result)

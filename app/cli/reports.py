@@ -35,6 +35,23 @@ def show_evaluation(evaluation: Json) -> None:
         say_next(*map(in_commands, evaluation["next"]))
 
 
+def show_split(split: Json) -> None:
+    """Which instants teach, tune and judge, and how many rows and churners each side has."""
+    instants = split.get("instants", {})
+    rows = [
+        [
+            side,
+            ", ".join(each[:10] for each in reversed(instants.get(side, []))) or "-",
+            f"{told['n_rows']:,}",
+            f"{told['n_churned']:,}",
+            share(told["churn_rate"]),
+        ]
+        for side, told in split["sides"].items()
+    ]
+    title = "Split by time" if split["kind"] == "temporal" else "Split at random, by account"
+    show_table(title, ["side", "instants", "rows", "churned", "churn rate"], rows)
+
+
 def show_accounts(accounts: Iterable[Json], title: str) -> None:
     """Accounts with their risk and the reasons in words."""
     rows = [
@@ -112,6 +129,73 @@ def show_revision(revision: Json) -> None:
     for warning in revision["warnings"]:
         say(f"Note: {warning}")
     say_next(f"holdfast train --dataset {revision['dataset']} --register")
+
+
+def show_facts(told: Json) -> None:
+    """What was understood of a file of facts."""
+    there = "was there already" if told["already_there"] else f"added {told['n_rows_added']:,} rows"
+    span = f", {when(told['first_at'])} to {when(told['last_at'])}" if told["first_at"] else ""
+    counted = f"{told['n_rows']:,} rows of {told['fact']}{span}"
+    say(f"Revision {told['revision']} of {told['dataset']}: the file {there}; {counted}.")
+    if told["kinds"]:
+        rows = [
+            [escape(each["kind"]), *(f"{each[n]:,}" for n in ("n", "n_quantity", "n_amount"))] for each in told["kinds"]
+        ]
+        show_table("Kinds of event", ["kind", "events", "with a quantity", "with an amount"], rows[:20])
+    for warning in told["warnings"]:
+        say(f"Note: {warning}")
+    if told["missing"]:
+        return say_next(*(f"holdfast import FILE --name {told['dataset']} --fact {fact}" for fact in told["missing"]))
+    say(f"All facts together are known until {when(told['known_until'])}.")
+    return say_next(f"holdfast train --dataset {told['dataset']} --register")
+
+
+def show_features(told: Json) -> None:
+    """Features with what they mean."""
+    rows = [
+        [escape(each["name"]), escape(each["words"]), each["unit"], "yes" if each["actionable"] else ""]
+        for each in told["features"]
+    ]
+    title = f"Features of {told['dataset']}, revision {told['revision']}"
+    show_table(title, ["feature", "what it means", "unit", "actionable"], rows)
+    if told["other_kinds"]:
+        say(f"Counted as other: {', '.join(map(escape, told['other_kinds']))}.")
+
+
+def show_leaks(told: Json) -> None:
+    """What the probes found, and what to do."""
+    if not told["findings"]:
+        return say(f"No feature of {told['dataset']} (revision {told['revision']}) seems to know the outcome.")
+    rows = [
+        [escape(each["name"]), coloured(each["level"]), escape(each["sentence"]), escape(each["remedy"])]
+        for each in told["findings"]
+    ]
+    show_table(f"Leaks in {told['dataset']}", ["finding", "level", "what was seen", "what to do"], rows)
+    say_next(
+        "holdfast train --exclude-feature NAME   leaves it out",
+        "holdfast train --accept-leak FINDING    where it is honest",
+    )
+    return None
+
+
+def show_dataset(dataset: Json) -> None:
+    """A dataset that was made, and what its queries returned, where it has any."""
+    say(f"Dataset {dataset['name']} of kind {dataset['kind']} is made.")
+    understood = dataset["understood"]
+    if understood is None:
+        return
+    rows = [
+        [escape(column["name"]), escape(column["type"]), escape(column["kind"]), escape(column["excluded"] or "")]
+        for column in understood["columns"]
+    ]
+    show_table(f"The features at {when(understood['as_of'])}", ["column", "type", "kind", "remark"], rows)
+    say(
+        f"{understood['n_rows']:,} accounts, {understood['n_labelled']:,} of them with a label, "
+        f"{understood['n_churned']:,} churned."
+    )
+    for warning in understood["warnings"]:
+        say(f"Note: {warning}")
+    say_next(f"holdfast train --dataset {dataset['name']} --register")
 
 
 def show_training(result: Json) -> None:

@@ -41,7 +41,7 @@ def define_features(spec: EventsIn, plan: FeaturePlan) -> tuple[Definition, ...]
     """All features of a dataset of events under a plan, in a fixed order, without those that the spec excludes."""
     found = chain(
         _of_time(),
-        chain.from_iterable(_of_kind(at, kind, windows(spec)) for at, kind in enumerate(all_kinds(plan))),
+        chain.from_iterable(_of_kind(at, kind, spec) for at, kind in enumerate(all_kinds(plan))),
         _across_kinds(plan, windows(spec)),
         _of_subscriptions(spec.subscriptions) if spec.subscriptions else (),
         _of_attributes(spec, plan),
@@ -96,10 +96,10 @@ def _of_time() -> Iterator[Definition]:
     )
 
 
-def _of_kind(code: int, kind: EventKind, days: Sequence[int]) -> Iterator[Definition]:
-    """Counts, sums and active days in each window and so far; recency; trends of short windows to long ones."""
-    name = kind.name
-    spans: list[int | str] = [*days, TOTAL]
+def _of_kind(code: int, kind: EventKind, spec: EventsIn) -> Iterator[Definition]:
+    """Counts, sums and active days in each window, and so far; recency; trends of short windows to long ones."""
+    name, days = kind.name, windows(spec)
+    spans: list[int | str] = [*days, TOTAL] if spec.so_far else [*days]
     for window in spans:
         suffix, when = _span(window)
         for prefix, words, unit, source in _measures(kind):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -122,5 +122,5 @@ def fair_rows(as_of: Instants | None, used: Bools, knowledge: Knowledge) -> Bool
     """
     fair = ~used if knowledge.by_account else np.zeros(used.size, dtype=np.bool_)
     if as_of is not None and knowledge.information_end is not None:
-        fair |= as_of >= np.datetime64(knowledge.information_end.replace(tzinfo=None), "us")
+        fair |= as_of >= np.datetime64(knowledge.information_end.astimezone(UTC).replace(tzinfo=None), "us")
     return fair

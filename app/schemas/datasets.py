@@ -158,6 +158,28 @@ class RowsOut(RevisionDetail):
     warnings: list[str]
 
 
+class QueryColumnOut(BodyOut):
+    """A column that the features query returns."""
+
+    name: str
+    type: str = Field(description="As the warehouse calls it.")
+    kind: Literal["numeric", "boolean", "categorical", "timestamp", "unsupported"]
+    excluded: str | None = Field(description="Why it is no feature; null where it is one.")
+
+
+class UnderstoodOut(BodyOut):
+    """What the queries of a dataset returned when they were tried out."""
+
+    as_of: datetime
+    columns: list[QueryColumnOut]
+    label_type: str
+    n_rows: int
+    n_labelled: int
+    n_churned: int
+    is_sample: bool = Field(description="There were more rows than were looked at.")
+    warnings: list[str]
+
+
 class DatasetOut(BodyOut):
     """A dataset as it was described."""
 
@@ -173,6 +195,9 @@ class DatasetOut(BodyOut):
     exclude_columns: list[str]
     source_table: str | None
     spec: dict[str, Any] | None = Field(description="Of events and queries: the rest of their description.")
+    understood: UnderstoodOut | None = Field(
+        default=None, description="Of queries, in the answer to their description: what they returned."
+    )
     defaults: dict[str, Any]
     split_seed: int
     created_at: datetime

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Tag
 
 from app.schemas.datasets import DescribedIn, SnapshotsIn
 from app.schemas.events import EventsIn
+from app.schemas.query import QueryIn
 
 
 def _kind(body: Any) -> str:
@@ -15,7 +16,9 @@ def _kind(body: Any) -> str:
 
 
 DatasetIn = Annotated[
-    Annotated[SnapshotsIn, Tag("kind=snapshots")] | Annotated[EventsIn, Tag("kind=events")],
+    Annotated[SnapshotsIn, Tag("kind=snapshots")]
+    | Annotated[EventsIn, Tag("kind=events")]
+    | Annotated[QueryIn, Tag("kind=query")],
     Discriminator(
         _kind, custom_error_type="unknown_kind", custom_error_message="kind must be one of: snapshots, events, query"
     ),
@@ -26,4 +29,8 @@ def _example(kind: type[DescribedIn]) -> dict[str, Any]:
     return {"value": kind.model_json_schema()["examples"][0]}
 
 
-EXAMPLES: dict[str, Any] = {"snapshots": _example(SnapshotsIn), "events": _example(EventsIn)}
+EXAMPLES: dict[str, Any] = {
+    "snapshots": _example(SnapshotsIn),
+    "events": _example(EventsIn),
+    "query": _example(QueryIn),
+}

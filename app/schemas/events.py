@@ -1,9 +1,9 @@
 """How a dataset of raw facts is described: where each fact stands in the files, who is active, and what churn is."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StrictBool, model_validator
 
 from app.schemas.common import BodyIn
 from app.schemas.config import Whole
@@ -12,6 +12,7 @@ from app.schemas.datasets import ColumnName, Days, DescribedIn, SourceTable
 Fact = Literal["accounts", "subscriptions", "events"]
 FACTS: tuple[Fact, ...] = ("accounts", "subscriptions", "events")
 Kind = Annotated[str, Field(min_length=1, max_length=100)]
+MAX_FEATURES = 1_600  # of a row: PostgreSQL has no more columns in a table, and 1,664 in the answer of a query
 Window = Annotated[Whole, Field(ge=1, le=3650)]
 # The columns of the rows that are built, as those of an upload of snapshots would be named.
 BUILT_COLUMNS: dict[str, Any] = {
@@ -153,6 +154,10 @@ class EventsIn(BuiltIn):
     events: EventsTableIn
     active: Annotated[SubscriptionRule | EventRule, Field(discriminator="kind")]
     windows_days: list[Window] = Field(default=[7, 14, 30, 60, 90, 180], min_length=1, max_length=12)
+    so_far: StrictBool = Field(
+        default=False,
+        description="Also count and sum everything so far. Such figures grow with the log: they drift by themselves.",
+    )
     max_kinds: Annotated[Whole, Field(ge=1, le=40)] = Field(
         20, description="Kinds of event with features of their own, the commonest; the rest counts as `other`."
     )
@@ -166,7 +171,27 @@ class EventsIn(BuiltIn):
             raise ValueError("grace_days is for contracts: without them a return after the horizon is a new beginning")
         if len(set(self.windows_days)) < len(self.windows_days):
             raise ValueError("windows_days must differ")
+        if self.n_features_at_most > MAX_FEATURES:
+            raise ValueError(
+                f"{self.n_kinds_at_most} kinds of event in {len(self.windows_days)} windows may be "
+                f"{self.n_features_at_most:,} features, and {MAX_FEATURES:,} are the most: lower max_kinds, or leave "
+                "windows out"
+            )
         return self
+
+    @property
+    def n_kinds_at_most(self) -> int:
+        """Kinds with features of their own; those that say who is active always are."""
+        always = self.active.event_kinds or () if self.active.kind == "event" else ()
+        return max(self.max_kinds, len(always))
+
+    @property
+    def n_features_at_most(self) -> int:
+        """Of events: for each kind and all others counts, days and sums in each window and so far, means, trends."""
+        n_windows = len(self.windows_days)
+        n_sums = sum(column is not None for column in (self.events.quantity_column, self.events.amount_column))
+        of_kind = (n_windows + 1) * (2 + n_sums) + n_sums + 1 + max(0, n_windows - 2)
+        return (self.n_kinds_at_most + 1) * of_kind + n_windows
 
     @property
     def facts(self) -> dict[Fact, FactsIn]:
@@ -181,4 +206,4 @@ def read_spec(columns: dict[str, Any], spec: dict[str, Any]) -> EventsIn:
 
 def utc_instants(spec: BuiltIn) -> list[datetime]:
     """The instants that are named, newest first."""
-    return sorted(set(spec.instants or ()), reverse=True)
+    return sorted({each.astimezone(UTC) for each in spec.instants or ()}, reverse=True)

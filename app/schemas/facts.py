@@ -39,6 +39,7 @@ class FactsOut(FactTableOut):
         description="Up to when the facts are complete: the end of the day of the newest one; of the newest event, "
         "where events say who is active. Labels mature, and accounts are scored, by this instant."
     )
+    missing: list[Fact] = Field(description="Facts that are described and have not come yet; a training needs them.")
     warnings: list[str]
 
 

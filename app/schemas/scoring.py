@@ -15,7 +15,7 @@ TierName = Literal["high", "medium", "low"]
 Value = StrictBool | StrictInt | StrictFloat | StrictStr | None
 FeatureName = Annotated[str, Field(min_length=1, max_length=200)]
 
-SAMPLE_ACCOUNT = "A000042"  # of the sample of `make demo`: it stays, so it can be scored in either month
+SAMPLE_ACCOUNT = "A0000042"  # of the business of `make demo`: a customer at its end, so it can be scored
 
 
 class BatchIn(BodyIn):
@@ -123,7 +123,7 @@ class ScoreIn(BodyIn):
     """Accounts to score at once."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"dataset": "sample", "accounts": [{"account_id": SAMPLE_ACCOUNT}]}]}
+        json_schema_extra={"examples": [{"dataset": "saas", "accounts": [{"account_id": SAMPLE_ACCOUNT}]}]}
     )
 
     dataset: Name | None = None

@@ -23,7 +23,7 @@ from app.features.query import (
 )
 from app.ml.cells import ColumnKind
 from app.ml.frame import Feature, FeatureKind, Frame
-from app.schemas.events import Fact, utc_instants
+from app.schemas.events import MAX_FEATURES, Fact, utc_instants
 from app.schemas.scoring import RowProblem
 from app.services.fact_storing import find_fact_table, spec_of
 from app.services.fact_tables import fact_table, select_member_after
@@ -63,12 +63,14 @@ async def open_built_rows(
     else:
         frozen = FeaturePlan.from_json(plan)
     _require_attributes(revision, frozen, attributes)
+    definitions = define_features(spec, frozen)
+    _require_few(revision, len(definitions))
     tables: dict[Fact, str] = {fact: f"data.{fact_table(facts[fact]['table_id'])}" for fact in spec.facts}
     query = FeatureQuery(
         spec,
         frozen,
         FactTables(tables, {name: column for name, _, column in attributes}),
-        define_features(spec, frozen),
+        definitions,
     )
     return BuiltRows(sessions, dataset, revision, query)
 
@@ -89,6 +91,14 @@ def _require_attributes(
         raise RowsDoNotFit(
             f"Revision {revision.number} lacks {', '.join(gone)} of its accounts, or holds it in another kind than the "
             "version reads."
+        )
+
+
+def _require_few(revision: Revision, n_features: int) -> None:
+    if n_features > MAX_FEATURES:
+        raise RowsDoNotFit(
+            f"Revision {revision.number} would have rows of {n_features:,} features; {MAX_FEATURES:,} are the most.",
+            hint="Replace the accounts by some with fewer attributes, or describe fewer windows or kinds.",
         )
 
 

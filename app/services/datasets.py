@@ -1,8 +1,10 @@
 """Datasets: named sources of features and labels, and their revisions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,8 +13,11 @@ from app.errors import DatasetExists, FieldError, InvalidRequest, NotFound
 from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
 from app.schemas.described import DatasetIn
+from app.schemas.query import QueryIn
 from app.services.fact_sources import copy_fact_sources, require_fact_sources
 from app.services.policy import require_defaults
+from app.services.query_check import check_queries
+from app.services.query_revisions import QueryCopies
 from app.services.revisions import get_revision
 from app.services.source_tables import copy_source, require_source
 from app.settings import Settings
@@ -30,9 +35,12 @@ class Datasets:
         self._settings = settings
 
     async def create(self, body: DatasetIn, *, actor: str) -> DatasetOut:
-        """Describe a source; rows come later, by upload or from its table."""
+        """Describe a source; rows come later, by upload, from its table or by its queries, which are tried out now."""
         dataset = Dataset(**body.columns(), defaults=body.defaults.given(), created_by=actor)
         require_defaults(dataset, self._settings)
+        understood = None
+        if isinstance(body, QueryIn):
+            understood = await check_queries(dataset, body, self._settings, now=await self._now())
         try:
             async with self._sessions.begin() as session:
                 if dataset.source_table is not None:
@@ -44,7 +52,7 @@ class Datasets:
                 await session.refresh(dataset)
         except IntegrityError as error:
             raise DatasetExists(f"There is a dataset {body.name} already.", name=body.name) from error
-        return DatasetOut.model_validate(dataset)
+        return DatasetOut.model_validate(dataset).model_copy(update={"understood": understood})
 
     async def list_datasets(self, *, limit: int, cursor: str | None) -> Page[DatasetOut]:
         """Datasets by name."""
@@ -105,18 +113,32 @@ class Datasets:
             raise _ambiguous([each.name for each in some])
         return some[0]
 
-    async def fix_revision(self, dataset_id: int) -> Revision:
+    async def fix_revision(
+        self, dataset_id: int, *, to: Literal["train", "score"] = "train", now: datetime | None = None
+    ) -> Revision:
         """The newest revision, which a job works on as it starts.
 
-        Where the dataset reads a table, that is copied now, into a new revision if it says something new.
+        Where the dataset reads a table or queries, what they say is copied now, into a new revision if that is new.
         """
         async with self._sessions.begin() as session:
             dataset = await session.get_one(Dataset, dataset_id)
-            if dataset.source_table is None and dataset.kind != "events":
+            if dataset.source_table is None and dataset.kind == "snapshots":
                 return await get_revision(session, dataset)
         if dataset.kind == "events":
             return await copy_fact_sources(self._sessions, dataset)
+        if dataset.kind == "query":
+            copies, now = QueryCopies(self._sessions, self._settings, dataset), now or await self._now()
+            return await (copies.for_training(now) if to == "train" else copies.for_scoring(now))
         return await copy_source(self._sessions, dataset)
+
+    async def renew_labels(self, dataset: Dataset, instants: Collection[datetime], *, now: datetime) -> None:
+        """Take in what is known by now of accounts that were scored at these instants, where a query tells."""
+        if dataset.kind == "query":
+            await QueryCopies(self._sessions, self._settings, dataset).with_labels(instants, now)
+
+    async def _now(self) -> datetime:
+        async with self._sessions() as session:
+            return (await session.execute(select(func.now()))).scalar_one()
 
 
 def _ambiguous(names: Sequence[str]) -> InvalidRequest:

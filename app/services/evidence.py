@@ -111,7 +111,19 @@ class EvidenceRoom:
                 f"Revision {candidate.revision.number} has no row that is fair to version {candidate.version.version}.",
                 hint="Evaluate on its own revision, or wait until rows mature that are newer than what it knows.",
             )
-        return _TestRows(rows, rows.frame.take(at), rows.known[at], used[at])
+        known = rows.known if own else await self._known(candidate, rows, plan)
+        return _TestRows(rows, rows.frame.take(at), known[at], used[at])
+
+    async def _known(self, candidate: Candidate, rows: TrainingRows, plan: Plan) -> Bools:
+        """Rows of a newer revision whose account the version learned from: a split of that revision can't tell."""
+        training = candidate.training
+        if training.split["kind"] != "temporal":
+            return rows.known
+        async with self._sessions() as session:
+            revision = await session.get_one(Revision, training.revision_id)
+        source = await self._frames.open(candidate.dataset, revision, plan)
+        own = await self._frames.training_rows(candidate.dataset, source, like=training.split, keep_sides=False)
+        return among(rows.frame.accounts, own.learned_accounts)
 
     async def _champion(self, candidate: Candidate) -> _Rival | None:
         if candidate.champion is None or candidate.champion_training is None:

@@ -54,6 +54,7 @@ class Facts:
             revision=taken.revision.number,
             n_rows_added=taken.n_rows if taken.is_new else 0,
             already_there=not taken.is_new,
+            missing=[each for each in spec.facts if each not in (taken.revision.facts or {})],
             warnings=list(taken.warnings),
             **_told(taken.revision, fact),
         )

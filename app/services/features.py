@@ -14,7 +14,7 @@ class Features:
         self._sessions = sessions
         self._datasets = datasets
 
-    async def describe(self, name: str) -> FeaturesOut:
+    async def describe(self, name: str | None) -> FeaturesOut:
         """The features of the newest revision, in the order in which models have them."""
         async with self._sessions() as session:
             dataset = await self._datasets.resolve(session, name)

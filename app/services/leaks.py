@@ -33,7 +33,7 @@ class Leaks:
         self._datasets = datasets
         self._frames = frames
 
-    async def find(self, name: str) -> LeaksOut:
+    async def find(self, name: str | None) -> LeaksOut:
         """What the newest training of the newest revision found, else what its rows show now."""
         async with self._sessions() as session:
             dataset = await self._datasets.resolve(session, name)
@@ -41,11 +41,11 @@ class Leaks:
             trainings = select(Training).where(Training.revision_id == revision.id, Training.leaks.is_not(None))
             newest = (await session.scalars(trainings.order_by(Training.id.desc()).limit(1))).first()
         if newest is not None and not newest.config["training"]["exclude_features"]:
-            return LeaksOut(dataset=name, revision=revision.number, job_id=newest.job_id, findings=newest.leaks)
+            return LeaksOut(dataset=dataset.name, revision=revision.number, job_id=newest.job_id, findings=newest.leaks)
         source = await self._frames.open(dataset, revision)
         rows = await self._frames.training_rows(dataset, source, keep_sides=False)
         found = [each.to_json() for each in await probe_rows(source, rows)]
-        return LeaksOut(dataset=name, revision=revision.number, job_id=None, findings=found)
+        return LeaksOut(dataset=dataset.name, revision=revision.number, job_id=None, findings=found)
 
 
 async def probe_rows(source: RowSource, rows: TrainingRows) -> tuple[Finding, ...]:

@@ -82,6 +82,7 @@ class Monitoring:
         scorer = await self._bundles.load(run.version)
         drift = check_drift(scorer.bundle.profile, Counts.from_json(run.feature_counts or {}), config)
         await context.step("outcomes", 0.4)
+        await self._renew_labels(dataset, run)
         found = await self._look_back(dataset, run)
         performance, at = judge_newest([each.realised for each in found], config)
         judged = None if at is None else found[at].run.id
@@ -94,6 +95,13 @@ class Monitoring:
             if report.saved:
                 await save_report(session, report, dataset)
         return report.model_dump(mode="json")
+
+    async def _renew_labels(self, dataset: Dataset, checked: ScoringRun) -> None:
+        """Ask the source of the dataset, where it is one that can be asked, what came of the accounts."""
+        async with self._sessions() as session:
+            now = (await session.execute(text("SELECT now()"))).scalar_one()
+            runs = await list_runs_up_to(session, checked, limit=MAX_RUNS)
+        await self._datasets.renew_labels(dataset, {run.as_of for run in runs if run.as_of is not None}, now=now)
 
     async def _look_back(self, dataset: Dataset, checked: ScoringRun) -> list[RealisedRun]:
         """What came of the runs of this version, the one that is checked first and then those before it."""

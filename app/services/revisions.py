@@ -60,17 +60,19 @@ async def make_revision(
     part: Part,
     *,
     upon: Revision | None,
+    beneath: Sequence[int] = (),
+    above: Sequence[int] = (),
     columns: Sequence[StoredColumn],
     others: Iterable[str],
     actor: str,
 ) -> Revision:
-    """The next revision: the part alone, or laid upon the parts of another revision.
+    """The next revision: the part alone, or laid upon the parts of another revision, or between single parts.
 
     In the caller's transaction, which holds the lock: numbers are consecutive, and nobody sees half of one.
     """
-    parts = [*(await part_ids(session, upon) if upon else []), part.id]
+    parts = [*(await part_ids(session, upon) if upon else []), *beneath, part.id, *above]
     facts = await describe_rows(session, parts, columns)
-    part.data_hash = facts.data_hash if len(parts) == 1 else await _part_hash(session, part, columns)
+    part.data_hash = facts.data_hash if len(parts) == 1 else await part_hash(session, part, columns)
     newest = await newest_revision(session, dataset)
     revision = Revision(
         dataset_id=dataset.id,
@@ -92,7 +94,8 @@ async def make_revision(
     return revision
 
 
-async def _part_hash(session: AsyncSession, part: Part, columns: Sequence[StoredColumn]) -> str:
+async def part_hash(session: AsyncSession, part: Part, columns: Sequence[StoredColumn]) -> str:
+    """What the rows of one part say."""
     return await hash_rows(session, select_rows([part.id], [each.column for each in columns if each.column]), columns)
 
 

@@ -132,7 +132,7 @@ class Scoring:
         await context.step("prepare", 0.0)
         if context.dataset_id is None:
             raise ValueError("a scoring job has a dataset")
-        revision = await self._datasets.fix_revision(context.dataset_id)
+        revision = await self._datasets.fix_revision(context.dataset_id, to="score")
         scorer = await self._bundles.load(context.params["version"])
         config = ScoringConfig.model_validate(context.params["scoring"])
         async with self._sessions.begin() as session:

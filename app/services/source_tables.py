@@ -21,16 +21,16 @@ from app.tables import Dataset, Revision, Table
 
 _FORBIDDEN_SCHEMAS = {"data", "mlflow", "pgqueuer", "pg_catalog", "information_schema", "pg_toast"}
 _OUR_VIEWS = {"current_scores", "alembic_version"}
-_KINDS = (
+TYPE_KINDS = (
     dict.fromkeys(("int2", "int4", "int8", "float4", "float8", "numeric"), ColumnKind.NUMERIC)
     | dict.fromkeys(("text", "varchar", "bpchar", "uuid", "name", "enum"), ColumnKind.CATEGORICAL)
     | dict.fromkeys(("date", "timestamp", "timestamptz"), ColumnKind.TIMESTAMP)
     | {"bool": ColumnKind.BOOLEAN}
 )
-_CASTS = {ColumnKind.NUMERIC: "float8", ColumnKind.CATEGORICAL: "text", ColumnKind.BOOLEAN: "text"}
+TYPE_CASTS = {ColumnKind.NUMERIC: "float8", ColumnKind.CATEGORICAL: "text", ColumnKind.BOOLEAN: "text"}
 
 
-class _SameRows(Exception):
+class SameRows(Exception):
     """The copy says what the newest revision says; the transaction is undone."""
 
     def __init__(self, revision: Revision) -> None:
@@ -72,7 +72,7 @@ async def require_source(session: AsyncSession, dataset: Dataset) -> None:
                 f"{source} has no column {name}.", errors=[FieldError(f"/{field}", "not in the table")]
             )
     as_of = dataset.as_of_column
-    if as_of is not None and _KINDS.get(types[as_of]) is not ColumnKind.TIMESTAMP:
+    if as_of is not None and TYPE_KINDS.get(types[as_of]) is not ColumnKind.TIMESTAMP:
         detail = f"{source}.{as_of} is of type {types[as_of]}, not a date or timestamp."
         raise InvalidRequest(detail, errors=[FieldError("/as_of_column", "not a date or timestamp")])
 
@@ -114,12 +114,17 @@ async def copy_source(sessions: Sessions, dataset: Dataset) -> Revision:
                 revision = await make_revision(
                     session, dataset, part, upon=None, columns=columns, others=tally.others, actor=rows.origin(dataset)
                 )
-                if newest is not None and newest.data_hash == revision.data_hash:
-                    session.expunge(newest)  # or undoing the transaction would empty it
-                    raise _SameRows(newest)
+                undo_same(session, newest, revision)
                 return revision
-        except _SameRows as same:
+        except SameRows as same:
             return same.revision
+
+
+def undo_same(session: AsyncSession, newest: Revision | None, revision: Revision) -> None:
+    """Undo the transaction that made a revision which says what the newest one says."""
+    if newest is not None and newest.data_hash == revision.data_hash:
+        session.expunge(newest)  # or undoing the transaction would empty it
+        raise SameRows(newest)
 
 
 class TableRows(CsvRows):
@@ -139,9 +144,11 @@ async def _read_into(session: AsyncSession, dataset: Dataset, path: str) -> list
     await require_source(session, dataset)
     source = str(dataset.source_table)
     types = await read_column_types(session, source)
-    columns = [_judge(dataset, name, types[name], f"f{at}") for at, name in enumerate(_features(dataset, types), 1)]
+    columns = [
+        judge_column(dataset, name, types[name], f"f{at}") for at, name in enumerate(_features(dataset, types), 1)
+    ]
     cast = dict.fromkeys((dataset.id_column, dataset.label_column), "text")
-    cast |= {each.name: _CASTS[each.kind] for each in columns if each.column}
+    cast |= {each.name: TYPE_CASTS[each.kind] for each in columns if each.column}
     if dataset.as_of_column:
         cast[dataset.as_of_column] = "timestamptz"
     listed = ", ".join(f"{quote_name(name)}::{to} AS {quote_name(name)}" for name, to in cast.items())
@@ -155,9 +162,10 @@ def _features(dataset: Dataset, types: Mapping[str, str]) -> list[str]:
     return [name for name in types if name not in special_columns(dataset)]
 
 
-def _judge(dataset: Dataset, name: str, of_type: str, column: str) -> StoredColumn:
+def judge_column(dataset: Dataset, name: str, of_type: str, column: str) -> StoredColumn:
+    """What a column is by the name of its type, kept as `column` where it can be a feature."""
     if name in dataset.exclude_columns:
         return StoredColumn(name, ColumnKind.UNSUPPORTED, None, "left out by exclude_columns")
-    kind = _KINDS.get(of_type, ColumnKind.UNSUPPORTED)
+    kind = TYPE_KINDS.get(of_type, ColumnKind.UNSUPPORTED)
     reason = NOT_KEPT.get(kind)
     return StoredColumn(name, kind, None if reason else column, reason)

@@ -44,7 +44,10 @@ class StoredRows:
         return tuple(each.feature for each in self._columns if each.excluded is None)
 
     def absent(self, account_id: str) -> RowProblem:
-        """It has no row in this revision."""
+        """It has no row in this revision, or none any more in the newest answer of a query."""
+        if self._dataset.kind == "query":
+            detail = f"{account_id!r} is not active: it was not in the newest answer of features_sql."
+            return RowProblem(code="inactive_account", detail=detail)
         detail = (
             f"{account_id!r} is not in revision {self._revision.number}; give its features to score it nevertheless."
         )
@@ -65,6 +68,8 @@ class StoredRows:
         n_immature = sum(each.n_rows for each in instants if each.immature)
         if not matured:
             hint = f"Append rows whose {dataset.label_column} is known: POST /datasets/{dataset.name}/rows."
+            if dataset.kind == "query":
+                hint = "Look at what labels_sql returns at the instants of the dataset, or name others in `instants`."
             raise nothing_to_train_on(dataset, self._revision, n_immature, hint)
         usable = [each for each in matured if 2 * each.n_labelled >= each.n_rows] or matured[:1]
         newer = [each for each in matured if each.as_of is not None and each.as_of > usable[0].as_of]
@@ -84,7 +89,7 @@ class StoredRows:
         return LabelledRows(frame, found["n"][0].as_py())
 
     async def active_chunks(self, *, chunk_size: int) -> AsyncIterator[Frame]:
-        """Accounts whose newest row is not labelled churned.
+        """Accounts whose newest row is not labelled churned; of queries those of the newest instant.
 
         Each chunk is a transaction of its own, begun after the last account of the one before: a revision never
         changes, so the chunks fit together however long the caller takes.
@@ -96,6 +101,7 @@ class StoredRows:
                 after = text(select_account_after(parts, chunk_size))
                 end = await session.scalar(after, {"last": last})
                 where = "account_id > $1" if end is None else "account_id > $1 AND account_id <= $2"
+                where = f"{where}{self._and_newest}"
                 rows = select_rows(parts, self._names, where=where, newest=True)
                 query = f"SELECT * FROM ({rows}) AS r WHERE churned IS NOT TRUE ORDER BY account_id"  # noqa: S608
                 frame = await self._read(session, query, *([last] if end is None else [last, end]))
@@ -112,7 +118,7 @@ class StoredRows:
         """The newest row of each of these accounts that is known, by account."""
         async with self._sessions() as session:
             parts = await part_ids(session, self._revision)
-            rows = select_rows(parts, self._names, where="account_id = ANY($1::text[])", newest=True)
+            rows = select_rows(parts, self._names, where=f"account_id = ANY($1::text[]){self._and_newest}", newest=True)
             return await self._read(session, rows, list(account_ids))
 
     async def earlier(self, instant: datetime, account_ids: Sequence[str]) -> list[tuple[float, Frame]]:
@@ -142,6 +148,14 @@ class StoredRows:
     async def known_query(self, as_of: datetime | None) -> str:
         """What this revision said of the rows that were scored from it."""
         return await self.labels_query(as_of)
+
+    @property
+    def _and_newest(self) -> str:
+        """A query returns who is active, so whoever is not in its newest answer has left."""
+        instants = self._revision.instants
+        if self._dataset.kind != "query" or not instants:
+            return ""
+        return f" AND as_of = CAST('{datetime.fromisoformat(instants[0]['as_of']).isoformat()}' AS timestamptz)"
 
     @property
     def _names(self) -> list[str]:

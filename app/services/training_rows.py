@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -50,7 +50,12 @@ class TrainingRows:
     @property
     def known(self) -> Bools:
         """Rows whose account is among the development rows too: boolean, of shape (n,)."""
-        return among(self.frame.accounts, self.frame.accounts.filter(pa.array(self.sides != "test")).unique())
+        return among(self.frame.accounts, self.learned_accounts)
+
+    @property
+    def learned_accounts(self) -> pa.Array:
+        """The accounts of the development rows."""
+        return self.frame.accounts.filter(pa.array(self.sides != "test")).unique()
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ def row_instants(frame: Frame) -> Instants:
 
 
 def _moment(instant: datetime) -> np.datetime64:
-    return np.datetime64(instant.replace(tzinfo=None), "us")
+    return np.datetime64(instant.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 def _development_instants(chosen: ChosenInstants) -> list[datetime]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from app.db import Sessions
-from app.errors import RowsComeFromTable, UnsupportedMedia
+from app.errors import RowsComeFromQuery, RowsComeFromTable, UnsupportedMedia
 from app.schemas.datasets import RowsOut
 from app.services.datasets import Datasets, revision_detail
 from app.services.part_loading import load_part
@@ -73,6 +73,8 @@ class Uploads:
 
 
 def _require_rows(dataset: Dataset) -> None:
+    if dataset.kind == "query":
+        raise RowsComeFromQuery(f"Dataset {dataset.name} reads its own queries; rows can't be sent to it.")
     if dataset.source_table is not None:
         raise RowsComeFromTable(f"Dataset {dataset.name} reads {dataset.source_table}; rows can't be sent to it.")
     if dataset.kind == "events":

@@ -67,6 +67,7 @@ async def bring(
         "events": columns,
         "active": {"kind": "event", "days": 90},
         "horizon_days": horizon,
+        "so_far": True,
         "instants": [pd.Timestamp(each).tz_localize("UTC").isoformat() for each in instants],
     }
     answer = await client.post("/datasets", json=body)
