@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
 from app.container import Services
+from app.errors import FieldError, InvalidRequest
 from app.schemas.common import VERSION_NUMBER, VERSION_PATTERN, Name, Problem, Text
 from app.schemas.jobs import JobOut
 
@@ -43,6 +46,30 @@ def _paging(
     cursor: Annotated[Text | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
 ) -> Paging:
     return Paging(limit=limit, cursor=cursor)
+
+
+async def only_known_query(request: Request) -> None:
+    """Refuse a query parameter that the endpoint does not read: the answer would be one to another question."""
+    if not request.url.query:
+        return
+    route: APIRoute = request.scope["route"]
+    known = sorted(_query_names(route.dependant))
+    unknown = [name[:100] for name in request.query_params if name not in known]
+    if unknown:
+        raise InvalidRequest(
+            f"There is no query parameter {unknown[0]} here; there {_listed(known)}.",
+            errors=[FieldError(f"query/{name}", "is not read here") for name in unknown[:100]],
+        )
+
+
+def _query_names(endpoint: Dependant) -> set[str]:
+    """What an endpoint reads, and what its dependencies do."""
+    names = {field.alias for field in endpoint.query_params}
+    return names.union(*map(_query_names, endpoint.dependencies))
+
+
+def _listed(names: list[str]) -> str:
+    return f"are: {', '.join(names)}" if len(names) > 1 else f"is {names[0]}" if names else "is none"
 
 
 ServicesDep = Annotated[Services, Depends(_services)]

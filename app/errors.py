@@ -78,10 +78,17 @@ class NothingRegistered(HoldfastError):
 
 
 class NothingInProduction(HoldfastError):
-    """A dataset has no version in the stage asked for."""
+    """A dataset has no champion."""
 
     status, code, title = 404, "nothing_in_production", "Nothing is in production yet"
     hint = "Evaluate a version with POST /models/{version}/evaluate, then POST /models/{version}/promote."
+
+
+class NothingInStaging(HoldfastError):
+    """A dataset has no challenger."""
+
+    status, code, title = 404, "nothing_in_staging", "Nothing is in staging"
+    hint = 'Put a version there with POST /models/{version}/promote {"stage": "Staging"}.'
 
 
 class StaleHead(HoldfastError):
@@ -232,6 +239,13 @@ class DatasetExists(HoldfastError):
 
     status, code, title = 409, "dataset_exists", "There is such a dataset already"
     hint = "Upload rows to it, or choose another name; GET /datasets lists what there is."
+
+
+class DatasetInUse(HoldfastError):
+    """Something refers to the dataset, so it has to stay as it was described."""
+
+    status, code, title = 409, "dataset_in_use", "The dataset is in use"
+    hint = "Describe another dataset under another name: what rows were read as never changes under a version."
 
 
 class NoRows(HoldfastError):

@@ -4,12 +4,13 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.container import open_services, open_store
+from app.deps import only_known_query
 from app.problems import BodyLimit, add_error_handlers
 from app.routers import datasets, health, jobs, models, monitoring, promotions, scoring, training
 from app.settings import Settings
@@ -33,15 +34,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     add_error_handlers(app)
-    app.include_router(health.router)
-    app.include_router(datasets.router)
-    app.include_router(training.router)
-    app.include_router(models.router)
-    app.include_router(promotions.router)
-    app.include_router(scoring.router)
-    app.include_router(monitoring.router)
-    app.include_router(jobs.router)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.include_router(health.router)  # probes and scrapers add parameters of their own to the query
+    for each in (datasets, training, models, promotions, scoring, monitoring, jobs):
+        app.include_router(each.router, dependencies=[Depends(only_known_query)])
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_upload_bytes=settings.max_upload_bytes)
     app.add_middleware(ConsolePolicy)
     app.add_middleware(RequestTelemetry)
     return app

@@ -1,12 +1,15 @@
 """Every failure of the HTTP interface as problem+json: rendered here, once."""
 
+import asyncio
 import logging
 import re
+from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,11 +21,14 @@ from app.errors import (
     HoldfastError,
     InvalidRequest,
     UnexpectedFailure,
+    UploadTooLarge,
 )
 from app.refusals import explain_refusal
 from app.telemetry import request_id
 
 _log = logging.getLogger("holdfast.errors")
+DRAIN_BYTES = 64 * 1024**2  # of a body that is refused; a caller who sends more is cut off
+DRAIN_SECONDS = 10.0
 _UPLOAD = re.compile("/datasets/[^/]+/(rows|facts/[^/]+)")
 _HINTS = {
     404: "See /docs for the paths there are.",
@@ -120,9 +126,10 @@ class LastResort:
 class BodyLimit:
     """ASGI middleware: refuses NUL in the address, and bodies above a size; uploads of rows have their own limit."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_upload_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the bytes as they come; a declared length above the limit is refused unread."""
@@ -133,10 +140,21 @@ class BodyLimit:
             detail = "The address holds a NUL."
             await _answer(InvalidRequest(detail).to_problem())(scope, receive, send)
             return
-        if scope["method"] in {"PUT", "POST"} and _UPLOAD.fullmatch(scope["path"]):
+        is_upload = scope["method"] in {"PUT", "POST"} and _UPLOAD.fullmatch(scope["path"]) is not None
+        headers, limit = Headers(scope=scope), self._max_upload_bytes if is_upload else self._max_bytes
+        if int(headers.get("content-length", "0")) > limit:  # the server has seen to it that it is a number
+            is_sending = "expect" not in headers
+            await _refuse(self._too_large(is_upload=is_upload), scope, receive, send, is_sending=is_sending)
+        elif is_upload:
             await self._app(scope, receive, send)
-            return
-        await self._limited(scope, receive, send)
+        else:
+            await self._limited(scope, receive, send)
+
+    def _too_large(self, *, is_upload: bool) -> HoldfastError:
+        if is_upload:
+            limit = self._max_upload_bytes
+            return UploadTooLarge(f"The file is larger than {limit} bytes.", max_bytes=limit)
+        return BodyTooLarge(f"The body is larger than {self._max_bytes} bytes.")
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, more = bytearray(), True
@@ -147,8 +165,7 @@ class BodyLimit:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > self._max_bytes:
-                problem = BodyTooLarge(f"The body is larger than {self._max_bytes} bytes.").to_problem()
-                await _answer(problem, {"Connection": "close"})(scope, receive, send)
+                await _refuse(self._too_large(is_upload=False), scope, receive, send, is_sending=more)
                 return
         whole: Message = {"type": "http.request", "body": bytes(body), "more_body": False}
         pending = [whole]
@@ -157,3 +174,30 @@ class BodyLimit:
             return pending.pop() if pending else await receive()
 
         await self._app(scope, replay, send)
+
+
+async def _refuse(error: HoldfastError, scope: Scope, receive: Receive, send: Send, *, is_sending: bool) -> None:
+    """Answer at once, and close only when the caller has stopped sending, or has sent too much.
+
+    A connection that is closed with bytes unread is reset, and the answer is lost with it. Who asks before sending
+    (`Expect`) has sent nothing as long as nothing was read.
+    """
+
+    async def send_and_linger(message: Message) -> None:
+        if message["type"] == "http.response.body" and is_sending:
+            await send({**message, "more_body": True})
+            await _drain(receive)
+            message = {"type": "http.response.body", "body": b""}
+        await send(message)
+
+    await _answer(error.to_problem(), {"Connection": "close"})(scope, receive, send_and_linger)
+
+
+async def _drain(receive: Receive) -> None:
+    n_bytes, more = 0, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while more and n_bytes < DRAIN_BYTES:
+                message = await receive()
+                n_bytes += len(message.get("body", b""))
+                more = message.get("more_body", False)

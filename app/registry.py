@@ -12,7 +12,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,18 +120,14 @@ class Registry:
         client = self.open()
         with _spoken():
             run_id = self._take_run(client, run)
-            from mlflow.entities import Metric, Param, RunTag
-
-            params = [Param(key, value[:MAX_PARAM_CHARS]) for key, value in run.params.items()]
-            for begin in range(0, len(params), MAX_PARAMS_A_CALL):
-                client.log_batch(run_id, params=params[begin : begin + MAX_PARAMS_A_CALL])
-            metrics = [Metric(key, value, 0, 0) for key, value in run.metrics.items() if math.isfinite(value)]
-            for begin in range(0, len(metrics), MAX_METRICS_A_CALL):
-                client.log_batch(run_id, metrics=metrics[begin : begin + MAX_METRICS_A_CALL])
-            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in run.tags.items()])
-            client.log_artifacts(run_id, str(run.artifacts))
+            try:
+                _fill_run(client, run_id, run)
+            except Exception:
+                with suppress(Exception):  # the first failure is the one to tell
+                    client.set_terminated(run_id, "FAILED")
+                raise
             client.set_terminated(run_id, "FINISHED")
-            return str(run_id)
+            return run_id
 
     def _take_run(self, client: Any, run: TrackedRun) -> str:
         with hold_lock(self._database_url, TRACKING_LOCK):
@@ -201,6 +197,20 @@ class Registry:
                 alias: client.get_model_version(name, str(number)).tags[VERSION_TAG]
                 for alias, number in aliases.items()
             }
+
+
+def _fill_run(client: Any, run_id: str, run: TrackedRun) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    params = [Param(key, value[:MAX_PARAM_CHARS]) for key, value in run.params.items()]
+    for begin in range(0, len(params), MAX_PARAMS_A_CALL):
+        client.log_batch(run_id, params=params[begin : begin + MAX_PARAMS_A_CALL])
+    metrics = [Metric(key, value, 0, 0) for key, value in run.metrics.items() if math.isfinite(value)]
+    for begin in range(0, len(metrics), MAX_METRICS_A_CALL):
+        client.log_batch(run_id, metrics=metrics[begin : begin + MAX_METRICS_A_CALL])
+    tags = {**run.tags, JOB_TAG: str(run.job_id)}
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    client.log_artifacts(run_id, str(run.artifacts))
 
 
 def _folder(experiment: str) -> str:

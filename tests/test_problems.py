@@ -1,8 +1,15 @@
 """Every failure is problem+json, over real requests."""
 
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from typing import Annotated
+
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI, Request
+from pydantic import Field
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
@@ -16,13 +23,14 @@ from app.telemetry import RequestTelemetry
 class EchoIn(BodyIn):
     name: str
     share: float
+    tags: dict[Annotated[str, Field(max_length=2)], str] = Field(default_factory=dict)
 
 
 @pytest.fixture
 def app() -> FastAPI:
     app = FastAPI(redirect_slashes=False)
     add_error_handlers(app)
-    app.add_middleware(BodyLimit, max_bytes=1000)
+    app.add_middleware(BodyLimit, max_bytes=1000, max_upload_bytes=5000)
     app.add_middleware(RequestTelemetry)
 
     @app.post("/echo")
@@ -69,6 +77,7 @@ async def test_a_bug_tells_nothing_of_itself(http: httpx.AsyncClient) -> None:
         (b'{"name": "\\ud800", "share": 1}', ""),
         (b'{"name": "a", "share": 1, "more": 2}', "/more"),
         (b'{"name": "a"}', "/share"),
+        (b'{"name": "a", "share": 1, "tags": {"a/b": ""}}', "/tags/a~1b"),
         (b'{"name"', ""),
         (b"\xff\xfe", ""),
         (b"[" * 900, ""),
@@ -154,3 +163,60 @@ async def test_a_caller_who_leaves_an_upload_is_no_bug(app: FastAPI, http: httpx
 async def test_a_wild_request_id_is_replaced(http: httpx.AsyncClient) -> None:
     answer = await http.get("/none", headers={"X-Request-ID": "a b\tc"})
     assert answer.headers["x-request-id"] != "a b\tc"
+
+
+@pytest.fixture
+async def port(app: FastAPI) -> AsyncIterator[int]:
+    """A port on which a real server serves `app`: what a socket does, no stand-in shows."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await serving
+
+
+def _speak(port: int, *pieces: bytes) -> bytes:
+    """Send everything, and only then read what is answered until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        answer = b""
+        while received := connection.recv(65536):
+            answer += received
+    return answer
+
+
+HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
+LARGE = b"x" * 8 * 1024**2
+
+
+async def test_a_declared_length_above_the_limit_is_refused_unread(port: int) -> None:
+    head = HEAD + b"Content-Length: 2000\r\nExpect: 100-continue\r\n\r\n"
+    answer = await asyncio.to_thread(_speak, port, head)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"body_too_large" in answer
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_a_refusal_reaches_who_first_sends_all(port: int, is_declared: bool) -> None:
+    length = str(len(LARGE)).encode()
+    declared = (HEAD + b"Content-Length: " + length + b"\r\n\r\n", LARGE)
+    chunked = (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n%b\r\n0\r\n\r\n" % (len(LARGE), LARGE))
+    answer = await asyncio.to_thread(_speak, port, *(declared if is_declared else chunked))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"body_too_large" in answer
+
+
+async def test_a_body_without_end_is_cut_off(port: int) -> None:
+    endless = (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[b"%x\r\n%b\r\n" % (len(LARGE), LARGE)] * 100)
+    with pytest.raises(ConnectionError):
+        await asyncio.to_thread(_speak, port, *endless)
+
+
+async def test_an_upload_has_a_limit_of_its_own(port: int) -> None:
+    head = b"PUT /datasets/a/rows HTTP/1.1\r\nHost: x\r\nContent-Length: 5001\r\nExpect: 100-continue\r\n\r\n"
+    answer = await asyncio.to_thread(_speak, port, head)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"upload_too_large" in answer

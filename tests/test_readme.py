@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.settings import Settings
@@ -51,6 +52,8 @@ def _run(script: str, folder: Path, env: dict[str, str]) -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / ".venv").exists(), reason="the README's commands are those of a clone with a .venv")
 def test_the_curls_work(service: str, folder: Path, env: dict[str, str]) -> None:
+    other = {"name": "other", "id_column": "id", "label_column": "left", "positive_value": "yes"}
+    httpx.post(f"{service}/datasets", json=other, trust_env=False).raise_for_status()  # as in a store that is in use
     told = _run(_commands("Over HTTP").replace(ADDRESS, service), folder, env)
     answers = [document for document in _documents(told) if "detail" in document or "problem" in document]
     assert [document for document in answers if document.get("problem") or "detail" in document] == []

@@ -3,14 +3,18 @@
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import ValidationError
 
 from app.db import psycopg_url
 from app.errors import MlflowUnavailable
 from app.registry import ModelCopy, Registry, TrackedRun, artifact_root_uri
+from app.schemas.config import TrainingConfig
 from tests.postgres import new_database
 
 pytestmark = pytest.mark.slow
@@ -45,6 +49,37 @@ def test_a_job_that_runs_again_takes_over_its_run(registry: Registry, run: Track
     assert found.data.params["p149"] == "149"
     assert found.data.tags["team"] == "x"
     assert found.info.status == "FINISHED"
+
+
+def test_the_tag_that_finds_the_run_of_a_job_is_written_last(registry: Registry, run: TrackedRun) -> None:
+    theirs = replace(run, job_id=10, tags={"holdfast_job": "7", "team": "x"})
+    run_id = registry.log_run(theirs)
+    assert registry.find_runs(10) == [run_id]
+    assert registry.log_run(theirs) == run_id
+
+
+def test_a_run_that_could_not_be_written_is_closed_as_failed(registry: Registry, run: TrackedRun) -> None:
+    with pytest.raises(MlflowUnavailable):
+        registry.log_run(replace(run, job_id=11, tags={"a?b": "x"}))
+    [run_id] = registry.find_runs(11)
+    assert registry.open().get_run(run_id).info.status == "FAILED"
+    assert registry.log_run(replace(run, job_id=11)) == run_id
+    assert registry.open().get_run(run_id).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("key", "accepted"),
+    [("a b", True), ("a/b:c-d_e.f", True), ("größe", True), ("a?b", False), ("a//b", False), ("../a", False)],
+)
+def test_mlflow_takes_the_tags_that_the_config_takes(key: str, accepted: bool) -> None:
+    """Where this fails with another MLflow, the config's rule has to follow."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.validation import _validate_tag_name
+
+    with nullcontext() if accepted else pytest.raises(MlflowException):
+        _validate_tag_name(key)
+    with nullcontext() if accepted else pytest.raises(ValidationError):
+        TrainingConfig(tags={key: "x"})
 
 
 def test_artifacts_stay_below_the_root_whatever_the_experiment_is_called(

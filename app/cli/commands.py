@@ -40,6 +40,11 @@ def _score(found: re.Match[str]) -> str:
     return "holdfast score" + _options(found["body"], {"version": "--model-version", "dataset": "--dataset"})
 
 
+def _import(found: re.Match[str]) -> str:
+    name = "NAME" if found["name"] == "{name}" else found["name"]
+    return f"holdfast import FILE --name {name}{' --append' if found['verb'] == 'POST' else ''}"
+
+
 def _options(body: str | None, names: dict[str, str]) -> str:
     fields = json.loads(body or "{}")
     return "".join(f" {option} {fields[name]}" for name, option in names.items() if name in fields)
@@ -52,5 +57,7 @@ _COMMANDS: list[tuple[str, Callable[[re.Match[str]], str]]] = [
     (r"POST /score/batches" + _BODY, _score),
     (r"GET /models\b(?!/)", lambda _: "holdfast history"),
     (r"POST /datasets, then upload rows with PUT /datasets/\{name\}/rows", lambda _: "holdfast import --help"),
+    (r"(?P<verb>PUT|POST) /datasets/(?P<name>[^/\s]+)/rows", _import),
+    (r"DELETE /datasets/\S+, then describe it anew with POST /datasets", lambda _: "import the file with another one"),
     (r"Give `dataset`", lambda _: "Give --dataset"),
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import typer
 
 from app.cli.options import request
 from app.container import Services
-from app.errors import DatasetExists, NotFound
+from app.errors import DatasetExists, DatasetInUse, NotFound
 from app.schemas.datasets import SnapshotsIn
 from app.schemas.events import Fact
 
@@ -21,7 +22,8 @@ async def import_file(
     services: Services, file: Path, name: str, described: dict[str, Any], *, append: bool, actor: str
 ) -> dict[str, Any]:
     """What was understood of the file; the dataset is made where there is none of that name."""
-    if not await _exists(services, name):
+    is_new = not await _exists(services, name)
+    if is_new:
         await services.datasets.create(_description(name, described), actor=actor)
     elif described:
         raise DatasetExists(
@@ -29,7 +31,13 @@ async def import_file(
             hint=f"Leave its description out: holdfast import {file} --name {name} (with --append: beside its rows).",
         )
     take = services.uploads.append if append else services.uploads.replace
-    rows = await take(name, _pieces(file), media_type="application/octet-stream", actor=actor)
+    try:
+        rows = await take(name, _pieces(file), media_type="application/octet-stream", actor=actor)
+    except BaseException:
+        if is_new:  # the next call describes it anew
+            with suppress(DatasetInUse):
+                await services.datasets.delete(name)
+        raise
     return rows.model_dump(mode="json")
 
 

@@ -87,7 +87,8 @@ def show_run(run: Json) -> None:
 def show_scoring(run: Json) -> None:
     """The same on the command line, with what to type next."""
     show_run(run)
-    say_next("holdfast monitor --save" if run["current"] else "holdfast compare --version1 champion --version2 ...")
+    check = f"holdfast monitor --dataset {run['dataset']} --save"
+    say_next(check if run["current"] else f"holdfast compare --version1 champion --version2 {run['version']}")
 
 
 def show_monitor(report: Json, n_features: int = 10) -> None:
@@ -239,8 +240,9 @@ def show_promotion(entry: Json) -> None:
     before = f" in place of version {entry['from_version']}" if entry["from_version"] else ""
     marks = "".join(f", {mark}" for mark in ("forced", "provisional") if entry[mark])
     say(f"Version {entry['to_version']} is in {entry['stage']}{before} ({entry['action']}{marks}).")
-    flag = "" if entry["stage"] == "Production" else f" --model-version {entry['to_version']}"
-    say_next(f"holdfast score{flag}")
+    in_production = entry["stage"] == "Production"
+    which = f"--dataset {entry['dataset']}" if in_production else f"--model-version {entry['to_version']}"
+    say_next(f"holdfast score {which}")
 
 
 def show_history(versions: Sequence[Json]) -> None:

@@ -78,6 +78,12 @@ async def update_dataset(name: DatasetName, body: DatasetPatch, services: Servic
     return await services.datasets.update(name, body)
 
 
+@router.delete("/{name}", operation_id="delete_dataset", status_code=204, responses=UNKNOWN | refusals(409))
+async def delete_dataset(name: DatasetName, services: ServicesDep) -> None:
+    """Delete a dataset that has no rows yet, so that it can be described anew."""
+    await services.datasets.delete(name)
+
+
 @router.put("/{name}/rows", operation_id="replace_rows", status_code=201, responses=REFUSALS, openapi_extra=FILE_BODY)
 async def replace_rows(
     name: DatasetName, request: Request, caller: Caller, services: ServicesDep, content_type: MediaType = ""

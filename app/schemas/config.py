@@ -1,10 +1,12 @@
 """The five config models: request bodies, CLI options, settings and Python arguments alike."""
 
+import posixpath
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _refuse_bool(value: object) -> object:
@@ -84,6 +86,22 @@ class ModelConfig(Config):
 
 
 FeatureName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _require_usable_tag(key: str) -> str:
+    """Tags go to MLflow, which would refuse one only after the training; its rule, and not a name that we write."""
+    if key in OUR_TAGS or key.startswith(RESERVED_PREFIXES):
+        raise ValueError(f"'{key}' is reserved, as are dataset, revision and all that begin with holdfast_ or mlflow.")
+    if not re.fullmatch(r"[/\w.\- :]+", key):
+        raise ValueError(f"'{key}' is no tag: letters, digits, spaces and . _ - : / only")
+    if posixpath.normpath(key) != key or key == "." or key.startswith(("/", "..")):
+        raise ValueError(f"'{key}' is no tag: as a path it would lead elsewhere")
+    return key
+
+
+OUR_TAGS = ("dataset", "revision")
+RESERVED_PREFIXES = ("holdfast_", "mlflow.")
+TagKey = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_require_usable_tag)]
 Tag = Annotated[str, Field(max_length=500)]
 
 
@@ -92,7 +110,7 @@ class TrainingConfig(Config):
 
     section = "training"
 
-    experiment: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    experiment: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")] | None = None
     n_folds: Annotated[Whole, Field(ge=2, le=20)] = 5
     split: Literal["random", "temporal"] | None = None  # by time, where two or more instants have matured
     shap: bool = True
@@ -102,7 +120,7 @@ class TrainingConfig(Config):
         max_length=1000,
         description="Names of certain leaks (`GET /datasets/{name}/leaks`) that shall not stop the training.",
     )
-    tags: dict[Annotated[str, Field(min_length=1, max_length=100)], Tag] = Field(default_factory=dict, max_length=50)
+    tags: dict[TagKey, Tag] = Field(default_factory=dict, max_length=50)
 
 
 class ProbabilityCut(Config):

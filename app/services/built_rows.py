@@ -37,9 +37,14 @@ CHUNK_SIZE = 50_000  # accounts whose rows are built at once for a training
 
 
 async def open_built_rows(
-    sessions: Sessions, dataset: Dataset, revision: Revision, plan: Mapping[str, Any] | None
+    sessions: Sessions,
+    dataset: Dataset,
+    revision: Revision,
+    plan: Mapping[str, Any] | None,
+    *,
+    before: datetime | None = None,
 ) -> "BuiltRows":
-    """The rows of a revision of facts, by the plan of a version or by one that is frozen now.
+    """The rows of a revision of facts, by the plan of a version or by one that is frozen now, of what came `before`.
 
     Raises
     ------
@@ -59,7 +64,8 @@ async def open_built_rows(
     async with sessions() as session:
         attributes = await _attributes(session, revision)
     if plan is None:
-        frozen = freeze_plan(spec, facts["events"]["kinds"], [Attribute(*each[:2]) for each in attributes])
+        kinds = facts["events"]["kinds"]
+        frozen = freeze_plan(spec, kinds, [Attribute(*each[:2]) for each in attributes], before=before)
     else:
         frozen = FeaturePlan.from_json(plan)
     _require_attributes(revision, frozen, attributes)
@@ -72,7 +78,7 @@ async def open_built_rows(
         FactTables(tables, {name: column for name, _, column in attributes}),
         definitions,
     )
-    return BuiltRows(sessions, dataset, revision, query)
+    return BuiltRows(sessions, dataset, revision, query, is_free=plan is None)
 
 
 async def _attributes(session: AsyncSession, revision: Revision) -> list[tuple[str, FeatureKind, str]]:
@@ -105,11 +111,14 @@ def _require_few(revision: Revision, n_features: int) -> None:
 class BuiltRows:
     """Features and labels of the accounts that are active at an instant, built from one revision of facts."""
 
-    def __init__(self, sessions: Sessions, dataset: Dataset, revision: Revision, query: FeatureQuery) -> None:
+    def __init__(
+        self, sessions: Sessions, dataset: Dataset, revision: Revision, query: FeatureQuery, *, is_free: bool
+    ) -> None:
         self._sessions = sessions
         self._dataset = dataset
         self._revision = revision
         self._query = query
+        self._is_free = is_free  # no version has a say in the plan
         self._columns = [
             StoredColumn(each.name, ColumnKind(each.kind.value), f"f{at}")
             for at, each in enumerate(query.definitions, 1)
@@ -148,6 +157,12 @@ class BuiltRows:
         """It is not active, or nothing is known of it."""
         detail = f"{account_id!r} is not active at {self.known_until.isoformat()}, where the facts end, or not known."
         return RowProblem(code="inactive_account", detail=detail)
+
+    async def frozen(self, newest: datetime | None) -> "BuiltRows":
+        """With a plan of the kinds of event that came before the newest instant of the training."""
+        if not self._is_free or newest is None:
+            return self
+        return await open_built_rows(self._sessions, self._dataset, self._revision, None, before=newest)
 
     @property
     def known_until(self) -> datetime:

@@ -79,7 +79,8 @@ class Champions:
 
     @asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
-        """Follow the ledger while the service runs."""
+        """Follow the ledger while the service runs, which begins with the champions there are."""
+        await self._look()
         task = asyncio.create_task(self._poll())
         try:
             yield
@@ -90,9 +91,12 @@ class Champions:
 
     async def _poll(self) -> None:
         while True:
-            try:
-                await self.refresh()
-            except Exception as error:  # noqa: BLE001 - told; the next look may find the database again
-                bug = None if is_outage(error) else error
-                _log.warning("ledger not readable", exc_info=bug, extra={"error": type(error).__name__})
             await asyncio.sleep(self._poll_seconds)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self.refresh()
+        except Exception as error:  # noqa: BLE001 - told; the next look may find the database again
+            bug = None if is_outage(error) else error
+            _log.warning("ledger not readable", exc_info=bug, extra={"error": type(error).__name__})

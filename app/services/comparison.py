@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.db import Sessions
 from app.errors import InvalidRequest
 from app.schemas.models import CompareOut, Difference, MetricRow
@@ -22,6 +24,7 @@ class Comparison:
     async def compare(self, a_name: str, b_name: str, dataset_name: str | None) -> CompareOut:
         """The two versions; the score shift is null until both have scored the same rows."""
         async with self._sessions() as session:
+            dataset_name = dataset_name or await self._dataset_of_number(session, a_name, b_name)
             a = await self._models.get_row(session, a_name, dataset_name)
             b = await self._models.get_row(session, b_name, dataset_name)
             _require_same_dataset(a, b)
@@ -40,6 +43,14 @@ class Comparison:
             score_shift=shift,
             next=[] if shift else [_score_call(row) for row in (a, b)],
         )
+
+    async def _dataset_of_number(self, session: AsyncSession, *names: str) -> str | None:
+        """The dataset that a number tells of the other side, where that is a name such as `champion`."""
+        numbers = [name for name in names if name.isdecimal()]
+        if len(numbers) != 1:
+            return None
+        dataset, _ = await self._models.resolve(session, numbers[0], dataset=None)
+        return dataset.name
 
 
 def _require_same_dataset(a: VersionRow, b: VersionRow) -> None:

@@ -4,24 +4,25 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
-from app.errors import DatasetExists, FieldError, InvalidRequest, NotFound
+from app.errors import DatasetExists, DatasetInUse, FieldError, InvalidRequest, NotFound
 from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionDetail, RevisionOut
 from app.schemas.described import DatasetIn
+from app.schemas.jobs import ENDED
 from app.schemas.query import QueryIn
 from app.services.fact_sources import copy_fact_sources, require_fact_sources
 from app.services.policy import require_defaults
 from app.services.query_check import check_queries
 from app.services.query_revisions import QueryCopies
-from app.services.revisions import get_revision
+from app.services.revisions import get_revision, lock_revisions, newest_revision
 from app.services.source_tables import copy_source, require_source
 from app.settings import Settings
-from app.tables import Dataset, Revision
+from app.tables import Dataset, Job, Revision
 
 SHOWN_REVISIONS = 20
 _CREATE_HINT = "Make one with POST /datasets, then upload rows with PUT /datasets/{name}/rows."
@@ -81,6 +82,21 @@ class Datasets:
             dataset.defaults = {section: given for section, given in sections.items() if given}
             require_defaults(dataset, self._settings)
         return DatasetOut.model_validate(dataset)
+
+    async def delete(self, name: str) -> None:
+        """Forget a description that nothing rests on yet, so that a slip in it can be mended; ended jobs stay."""
+        in_use = DatasetInUse(f"Dataset {name} has rows, or a job or outcomes that refer to it.")
+        try:
+            async with self._sessions.begin() as session:
+                dataset = await self.resolve(session, name)
+                await lock_revisions(session, dataset)
+                if await newest_revision(session, dataset) is not None:
+                    raise in_use
+                ended = update(Job).where(Job.dataset_id == dataset.id, Job.status.in_(ENDED))
+                await session.execute(ended.values(dataset_id=None))
+                await session.delete(dataset)
+        except IntegrityError as error:
+            raise in_use from error
 
     async def list_revisions(self, name: str, *, limit: int, cursor: str | None) -> Page[RevisionOut]:
         """Revisions, the newest first."""

@@ -2,21 +2,22 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import ScalarSelect, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.schemas.evaluation import EvaluationOut
 from app.tables import Dataset, Evaluation, Revision, TrainedModel, Training, Version
 
-Query = Select[Evaluation, str, int, int, int]
+Query = Select[Evaluation, str, int, int, int | None]
 _KEPT = (
     *("id", "version", "job_id", "champion_version", "bundle_sha256"),
     *("recommendation", "provisional", "advisory", "rule", "created_at"),
 )
 _TOLD = ("sentences", "checks", "deciding_check", "insufficient", "power", "baseline_as_good", "rows")
 _Baseline = aliased(TrainedModel)
-_BaselineVersion = aliased(Version)
+_Same = aliased(TrainedModel)
+_SameVersion = aliased(Version)
 
 
 class EvaluationRow(NamedTuple):
@@ -31,14 +32,22 @@ class EvaluationRow(NamedTuple):
 
 def select_evaluations() -> Query:
     """Rows of `EvaluationRow`."""
-    query = select(Evaluation, Dataset.name, Revision.number, Training.job_id, _BaselineVersion.version)
+    query = select(Evaluation, Dataset.name, Revision.number, Training.job_id, _baseline_version())
     query = query.select_from(Evaluation).join(Version, Version.version == Evaluation.version)
     query = query.join(Dataset, Dataset.id == Version.dataset_id)
     query = query.join(Revision, Revision.id == Evaluation.revision_id)
     query = query.join(TrainedModel, TrainedModel.id == Version.trained_model_id)
     query = query.join(Training, Training.id == TrainedModel.training_id)
-    query = query.join(_Baseline, and_(_Baseline.training_id == Training.id, _Baseline.role == "baseline"))
-    return query.outerjoin(_BaselineVersion, _BaselineVersion.trained_model_id == _Baseline.id)
+    return query.join(_Baseline, and_(_Baseline.training_id == Training.id, _Baseline.role == "baseline"))
+
+
+def _baseline_version() -> ScalarSelect[int | None]:
+    """A version of the very bytes of the baseline, whichever training it is of: the champion, else the newest."""
+    query = select(_SameVersion.version).join(_Same, _Same.id == _SameVersion.trained_model_id)
+    query = query.where(_Same.bundle_sha256 == _Baseline.bundle_sha256, _SameVersion.dataset_id == Dataset.id)
+    is_champion = func.coalesce(_SameVersion.version == Evaluation.champion_version, False)
+    query = query.order_by(is_champion.desc(), _SameVersion.version.desc()).limit(1)
+    return query.correlate(_Baseline, Dataset, Evaluation).scalar_subquery()
 
 
 async def read_evaluations(session: AsyncSession, query: Query) -> list[EvaluationOut]:
@@ -66,6 +75,9 @@ def _next(row: EvaluationRow) -> list[str]:
         steps.append(f"POST /models/{evaluation.version}/promote")
     if evaluation.judgement["baseline_as_good"] and row.baseline_version is None:
         steps.append(f'POST /models {{"job_id": {row.training_job}, "model": "baseline"}}')
-    elif evaluation.judgement["baseline_as_good"] and row.baseline_version != evaluation.champion_version:
+    elif evaluation.judgement["baseline_as_good"] and row.baseline_version not in (
+        evaluation.champion_version,
+        evaluation.version,
+    ):
         steps.append(f"POST /models/{row.baseline_version}/evaluate")
     return steps

@@ -164,7 +164,7 @@ class EvidenceRoom:
     async def _score_rival(self, candidate: Candidate, test: _TestRows, rival: _Rival) -> Floats:
         """Probabilities of the same rows, from the features as the rival's own plan has them."""
         plan = rival.scorer.bundle.plan
-        if plan == test.rows.plan:
+        if plan == test.rows.source.plan:
             return await _score(rival.scorer, test.frame, rival.name)
         source = await self._frames.open(candidate.dataset, candidate.revision, plan)
         instants = sorted(set(test.frame.as_of.to_pylist())) if test.frame.as_of is not None else [None]

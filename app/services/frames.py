@@ -42,6 +42,7 @@ class Frames:
         somebody only looks.
         """
         chosen = await choose_instants(dataset, source, split, now) if like is None else ChosenInstants.like(like)
+        source = await source.frozen(max(chosen.development, default=None))
         labelled = await source.labelled(chosen.instants)
         async with self._sessions() as session:
             by_account = await deal_and_store(session, dataset, labelled.frame) if chosen.needs_accounts else None

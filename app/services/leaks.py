@@ -44,14 +44,14 @@ class Leaks:
             return LeaksOut(dataset=dataset.name, revision=revision.number, job_id=newest.job_id, findings=newest.leaks)
         source = await self._frames.open(dataset, revision)
         rows = await self._frames.training_rows(dataset, source, keep_sides=False)
-        found = [each.to_json() for each in await probe_rows(source, rows)]
+        found = [each.to_json() for each in await probe_rows(rows)]
         return LeaksOut(dataset=dataset.name, revision=revision.number, job_id=None, findings=found)
 
 
-async def probe_rows(source: RowSource, rows: TrainingRows) -> tuple[Finding, ...]:
+async def probe_rows(rows: TrainingRows) -> tuple[Finding, ...]:
     """Labels of development rows only are looked at; the test side lends its features, to find twins."""
     development = rows.frame.take(np.flatnonzero(rows.sides != "test"))
-    lagged = await _seen_earlier(source, development)
+    lagged = await _seen_earlier(rows.source, development)
     leaks = await asyncio.to_thread(find_leaks, development, rows.features, seed=SEED, lagged=lagged)
     twins = await asyncio.to_thread(find_twins, rows.frame, rows.features, rows.sides, seed=SEED)
     return sort_findings([*leaks, *twins])

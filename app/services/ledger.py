@@ -1,8 +1,11 @@
 """Questions to the ledger of promotions, each on the caller's session; the newest entry of a stage is what counts."""
 
-from sqlalchemy import select
+from collections.abc import Sequence
+
+from sqlalchemy import and_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.db import take_lock
 from app.schemas.promotions import Stage
@@ -28,10 +31,20 @@ async def find_champion(session: AsyncSession, dataset_id: int) -> Promotion | N
 
 
 async def find_challenger(session: AsyncSession, dataset_id: int) -> Promotion | None:
-    """What is in Staging; a version that has become the champion is no challenger any more."""
+    """What is in Staging; a version that has become the champion has left it, for good."""
     staged = await find_head(session, dataset_id, "Staging")
     champion = await find_champion(session, dataset_id)
-    return None if staged and champion and staged.to_version == champion.to_version else staged
+    if staged is None or (champion and staged.to_version == champion.to_version):
+        return None
+    return None if await find_vacated(session, [staged.id]) else staged
+
+
+async def find_vacated(session: AsyncSession, entries: Sequence[int]) -> set[int]:
+    """Of these entries of Staging those whose version has been in Production since."""
+    later = aliased(Promotion)
+    same = and_(later.dataset_id == Promotion.dataset_id, later.to_version == Promotion.to_version)
+    query = select(Promotion.id).join(later, and_(same, later.stage == "Production", later.id > Promotion.id))
+    return set((await session.scalars(query.where(Promotion.id.in_(entries)))).all())
 
 
 async def find_last_promoted(session: AsyncSession, dataset_id: int, version: int) -> Promotion | None:

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
-from app.errors import Conflict, InvalidRequest, NotFound, NothingInProduction, NothingRegistered
+from app.errors import Conflict, InvalidRequest, NotFound, NothingInProduction, NothingInStaging, NothingRegistered
 from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.models import RegisteredOut, RegisterIn, VersionDetailOut, VersionOut
 from app.services.aliases import MIRROR
@@ -118,10 +118,10 @@ async def _get_number(session: AsyncSession, number: int, dataset: Dataset | Non
     return version
 
 
-def _no_entry(name: str, dataset: Dataset, latest: Version) -> NothingInProduction:
+def _no_entry(name: str, dataset: Dataset, latest: Version) -> NothingInProduction | NothingInStaging:
     if name == "challenger":
         hint = f'Put a version in Staging: POST /models/{latest.version}/promote {{"stage": "Staging"}}.'
-        return NothingInProduction(f"The dataset {dataset.name} has no version in Staging.", hint=hint)
+        return NothingInStaging(f"The dataset {dataset.name} has no version in Staging.", hint=hint)
     hint = (
         f"Have the gate judge a version and promote it: POST /models/{latest.version}/evaluate, then "
         f"POST /models/{latest.version}/promote (`holdfast evaluate`, `holdfast promote`)."

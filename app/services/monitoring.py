@@ -1,6 +1,7 @@
 """Monitoring: whether the model in use still sees what it learned from, and whether what it said came true."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, text
@@ -22,8 +23,9 @@ from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
 from app.services.monitor_report import Findings, make_report, read_tier_shifts, save_report
 from app.services.policy import in_force
-from app.services.realised import RealisedRun, read_auc_at_gate, read_realised
+from app.services.realised import RealisedRows, RealisedRun, read_auc_at_gate, read_realised
 from app.services.revisions import get_revision
+from app.services.row_source import RowSource
 from app.services.runs import find_newest_run, get_published, list_runs_up_to
 from app.settings import Settings
 from app.tables import Dataset, Job, MonitoringLog, Revision, ScoringRun
@@ -105,20 +107,30 @@ class Monitoring:
 
     async def _look_back(self, dataset: Dataset, checked: ScoringRun) -> list[RealisedRun]:
         """What came of the runs of this version, the one that is checked first and then those before it."""
-        found = []
         async with self._sessions() as session:
             now = (await session.execute(text("SELECT now()"))).scalar_one()
             auc_at_gate = await read_auc_at_gate(session, checked.version)
-            newest = await self._frames.open(dataset, await get_revision(session, dataset))
-            for run in await list_runs_up_to(session, checked, limit=MAX_RUNS):
-                scored = await self._frames.open(dataset, await session.get_one(Revision, run.revision_id))
-                labels, known = await newest.labels_query(run.as_of), await scored.known_query(run.as_of)
-                rows = await read_realised(session, dataset, run, labels=labels, known=known, now=now)
-                figures = await asyncio.to_thread(
-                    realise, rows.y, rows.p, n_immature=rows.n_immature, auc_at_gate=auc_at_gate
-                )
-                found.append(RealisedRun(run, rows, figures))
+            revision = await get_revision(session, dataset)
+            runs = await list_runs_up_to(session, checked, limit=MAX_RUNS)
+        newest, found = await self._frames.open(dataset, revision), []
+        for run in runs:
+            rows = await self._realised_rows(dataset, run, newest, now=now)
+            figures = await asyncio.to_thread(
+                realise, rows.y, rows.p, n_immature=rows.n_immature, auc_at_gate=auc_at_gate
+            )
+            found.append(RealisedRun(run, rows, figures))
         return found
+
+    async def _realised_rows(
+        self, dataset: Dataset, run: ScoringRun, newest: RowSource, *, now: datetime
+    ) -> RealisedRows:
+        """What is known by now of the accounts of a run; sources look things up on a connection of their own."""
+        async with self._sessions() as session:
+            scored = await session.get_one(Revision, run.revision_id)
+        labels = await newest.labels_query(run.as_of)
+        known = await (await self._frames.open(dataset, scored)).known_query(run.as_of)
+        async with self._sessions() as session:
+            return await read_realised(session, dataset, run, labels=labels, known=known, now=now)
 
     async def newest(self, dataset: str | None) -> MonitorOut:
         """The newest verdict, saved or not."""

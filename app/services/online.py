@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions, copy_in, take_lock
 from app.errors import NotFound, RowsDoNotFit
@@ -102,8 +101,9 @@ class Online:
         return ScoreSchemaOut(dataset=using.dataset.name, version=using.version, features=features)
 
     async def _prepare(self, dataset_name: str | None, version_name: str) -> _Using:
+        """What to score with; no connection is held while a bundle is loaded, which takes one of its own."""
+        dataset, version, provisional, scorer = await self._scorer(dataset_name, version_name)
         async with self._sessions() as session:
-            dataset, version, provisional, scorer = await self._scorer(session, dataset_name, version_name)
             revision = await get_revision(session, dataset)
             config = in_force(ScoringConfig, dataset, self._settings)
             base_rate = scorer.bundle.development_churn_rate
@@ -111,16 +111,16 @@ class Online:
             now = (await session.execute(text("SELECT now()"))).scalar_one()
         return _Using(dataset, revision, version, provisional, scorer, config, cutoffs, now)
 
-    async def _scorer(
-        self, session: AsyncSession, dataset_name: str | None, version_name: str
-    ) -> tuple[Dataset, int, bool, Scorer]:
+    async def _scorer(self, dataset_name: str | None, version_name: str) -> tuple[Dataset, int, bool, Scorer]:
         """The champion as this process serves it, or any other version."""
         if version_name == "champion":
-            dataset = await self._datasets.resolve(session, dataset_name)
+            async with self._sessions() as session:
+                dataset = await self._datasets.resolve(session, dataset_name)
             champion = await self._champions.serving(dataset.id)
             return dataset, champion.version, champion.provisional, champion.scorer
-        dataset, version = await self._models.resolve(session, version_name, dataset=dataset_name)
-        head = await find_champion(session, dataset.id)
+        async with self._sessions() as session:
+            dataset, version = await self._models.resolve(session, version_name, dataset=dataset_name)
+            head = await find_champion(session, dataset.id)
         provisional = head is not None and head.to_version == version.version and head.provisional
         return dataset, version.version, provisional, await self._bundles.load(version.version)
 

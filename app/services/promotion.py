@@ -12,6 +12,8 @@ from app.services.aliases import MIRROR
 from app.services.datasets import Datasets
 from app.services.jobs import Jobs
 from app.services.ledger import (
+    find_challenger,
+    find_champion,
     find_head,
     find_last_promoted,
     find_newest_verdict,
@@ -38,10 +40,9 @@ class Promotions:
             await lock_ledger(session, dataset.id)
             head = await find_head(session, dataset.id, body.stage)
             _require_head(head, if_match)
-            if head and head.to_version == number:
-                raise Conflict(f"Version {number} is in {body.stage} already.", hint="There is nothing to do.")
-            verdict = await self._verdict(session, version, dataset, body, head)
-            entry = _promotion(version, body, head, verdict, actor=actor)
+            present = await _require_elsewhere(session, version, body.stage)
+            verdict = await self._verdict(session, version, dataset, body, present)
+            entry = _promotion(version, body, present, verdict, actor=actor)
             await self._append(session, entry)
         return _out(entry, dataset.name, verdict)
 
@@ -139,6 +140,18 @@ def _require_head(head: Promotion | None, if_match: str | None) -> None:
     present = f'"{head.id if head else 0}"'
     if present not in [tag.strip() for tag in if_match.split(",")] and not (if_match.strip() == "*" and head):
         raise StaleHead(f"The newest entry is {present} now, not what If-Match names.")
+
+
+async def _require_elsewhere(session: AsyncSession, version: Version, stage: Stage) -> Promotion | None:
+    """What is in the stage now; refuse a version that is there already, or a champion that would challenge itself."""
+    champion = await find_champion(session, version.dataset_id)
+    present = champion if stage == "Production" else await find_challenger(session, version.dataset_id)
+    if present and present.to_version == version.version:
+        raise Conflict(f"Version {version.version} is in {stage} already.", hint="There is nothing to do.")
+    if champion and champion.to_version == version.version:
+        detail = f"Version {version.version} is in Production: it can't be its own challenger."
+        raise Conflict(detail, hint="Put another version in Staging; GET /models lists the versions there are.")
+    return present
 
 
 def _require_recommended(verdict: Evaluation) -> None:

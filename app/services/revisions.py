@@ -23,6 +23,8 @@ async def lock_revisions(session: AsyncSession, dataset: Dataset) -> None:
         text("SELECT pg_advisory_xact_lock(CAST(:space AS int), CAST(:key AS int))"),
         {"space": REVISION_LOCK, "key": dataset.id % 2**31},
     )
+    if await session.scalar(select(Dataset.id).where(Dataset.id == dataset.id)) is None:
+        raise NotFound(f"The dataset {dataset.name} has been deleted.")
 
 
 async def newest_revision(session: AsyncSession, dataset: Dataset) -> Revision | None:

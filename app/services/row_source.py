@@ -52,6 +52,9 @@ class RowSource(Protocol):
     def notes(self) -> Sequence[str]:
         """Sentences for whoever scores these rows."""
 
+    async def frozen(self, newest: datetime | None) -> "RowSource":
+        """The same rows for a training whose newest development instant this is, with the plan that it will keep."""
+
     def absent(self, account_id: str) -> RowProblem:
         """Why an account has no row to score."""
 

@@ -217,7 +217,8 @@ class Scoring:
                 run.current = champion is not None and champion.to_version == run.version
                 run.provisional = champion is not None and run.current and champion.provisional
                 run.published_at = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
-        return _result(run)
+            dataset = await session.get_one(Dataset, run.dataset_id)
+        return _result(run, dataset.name)
 
 
 def _score_and_count(batch: _Batch, frame: Frame) -> tuple[pa.Table, Counts]:
@@ -233,15 +234,17 @@ def _score_and_count(batch: _Batch, frame: Frame) -> tuple[pa.Table, Counts]:
     return rows, count_frame(batch.scorer.bundle.profile, frame, probabilities)
 
 
-def _result(run: ScoringRun) -> dict[str, Any]:
+def _result(run: ScoringRun, dataset: str) -> dict[str, Any]:
     """What the job answers."""
     return {
         "run_id": run.id,
+        "dataset": dataset,
         "version": run.version,
         "current": run.current,
         "provisional": run.provisional,
         "n_accounts_scored": run.n_scored,
         "tiers": run.tiers,
         "warnings": run.warnings,
-        "next": "GET /score/accounts lists the accounts by risk; POST /monitor checks for drift.",
+        "next": f"GET /score/accounts?dataset={dataset} lists the accounts by risk; "
+        f'POST /monitor {{"dataset": "{dataset}"}} checks for drift.',
     }

@@ -43,6 +43,10 @@ class StoredRows:
         """The columns that describe accounts."""
         return tuple(each.feature for each in self._columns if each.excluded is None)
 
+    async def frozen(self, newest: datetime | None) -> "StoredRows":
+        """Columns are as they are stored."""
+        return self
+
     def absent(self, account_id: str) -> RowProblem:
         """It has no row in this revision, or none any more in the newest answer of a query."""
         if self._dataset.kind == "query":

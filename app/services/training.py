@@ -156,8 +156,8 @@ class Trainings:
         rows = await self._frames.training_rows(dataset, source, split=training.split)
         rows = replace(rows, features=_without(rows.features, training.exclude_features, dataset))
         await context.step("probe for leaks", 0.03)
-        leaks = await probe_rows(source, rows)
-        warnings = [*rows.warnings, *source.notes, *require_no_leaks(leaks, training.accept_leaks)]
+        leaks = await probe_rows(rows)
+        warnings = [*rows.warnings, *rows.source.notes, *require_no_leaks(leaks, training.accept_leaks)]
         return _Work(context, dataset, revision, rows, model, training, leaks, warnings)
 
     def _track(self, work: _Work, result: TrainingResult, reports: dict[str, dict[str, Any]]) -> str:
@@ -172,7 +172,7 @@ class Trainings:
                 artifacts=folder,
                 params=flat_params(work.model, work.training, result),
                 metrics=flat_metrics(result),
-                tags={"dataset": work.dataset.name, "revision": str(work.revision.number), **work.training.tags},
+                tags={**work.training.tags, "dataset": work.dataset.name, "revision": str(work.revision.number)},
             )
             return self._registry.log_run(run)
 
@@ -232,7 +232,7 @@ def _fit(work: _Work, n_threads: int) -> TrainingResult:
             profile_rows=rows.profile_rows,
             progress=report,
             n_threads=n_threads,
-            plan=rows.plan,
+            plan=rows.source.plan,
         )
     except ExplanationError as error:
         raise ShapFailed(f"The explanations failed: {error.__cause__ or error}") from error

@@ -32,7 +32,7 @@ class TrainingRows:
     profile_rows : boolean ndarray of shape (n,): development rows that look like those that are scored
     as_of : the newest instant of the test side; None in undated data
     information_end : what the development rows tell ends here; None in undated data
-    plan : what gives these columns again; None where they are stored
+    source : where the rows are from; its plan gives these columns again
     warnings : sentences
     split : how the rows were split, as plain data
     """
@@ -43,7 +43,7 @@ class TrainingRows:
     profile_rows: Bools
     as_of: datetime | None
     information_end: datetime | None
-    plan: dict[str, Any] | None
+    source: RowSource
     warnings: list[str]
     split: dict[str, Any]
 
@@ -66,6 +66,13 @@ class ChosenInstants:
     instants: tuple[datetime | None, ...]
     n_immature: int = 0
     warnings: tuple[str, ...] = ()
+
+    @property
+    def development(self) -> list[datetime]:
+        """The instants that a model learns from."""
+        if self.dealt is not None:
+            return list(self.dealt.development)
+        return [each for each in self.instants if each is not None]
 
     @property
     def needs_accounts(self) -> bool:
@@ -129,8 +136,7 @@ def make_training_rows(
     frame = labelled.frame
     churned = np.zeros(len(frame)) if frame.churned is None else frame.churned
     sides = _sides(frame, chosen, by_account)
-    ends = _development_instants(chosen)
-    newest = max(ends, default=None)
+    newest = max(chosen.development, default=None)
     development = sides != "test"
     rows = TrainingRows(
         frame=frame,
@@ -139,7 +145,7 @@ def make_training_rows(
         profile_rows=development & (churned == 0 if newest is None else row_instants(frame) == _moment(newest)),
         as_of=chosen.instants[0],
         information_end=None if newest is None else newest + label_span(dataset),
-        plan=source.plan,
+        source=source,
         warnings=[*chosen.warnings, *_left_out(dataset, labelled, chosen)],
         split={},
     )
@@ -162,12 +168,6 @@ def row_instants(frame: Frame) -> Instants:
 
 def _moment(instant: datetime) -> np.datetime64:
     return np.datetime64(instant.astimezone(UTC).replace(tzinfo=None), "us")
-
-
-def _development_instants(chosen: ChosenInstants) -> list[datetime]:
-    if chosen.dealt is not None:
-        return list(chosen.dealt.development)
-    return [each for each in chosen.instants if each is not None]
 
 
 def _sides(frame: Frame, chosen: ChosenInstants, by_account: Sides | None) -> Sides:

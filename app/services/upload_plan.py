@@ -124,6 +124,9 @@ class LabelTally:
     n_positive: int = 0
     others: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self._is_appended = bool(self.others)  # to rows that are known to hold the positive value
+
     def add(self, n_positive: int, others: set[str]) -> None:
         """Count the labels of a chunk; refuse a third word."""
         self.n_positive += n_positive
@@ -131,6 +134,8 @@ class LabelTally:
         if len(self.others) > 1:
             words = ", ".join(repr(word[:50]) for word in sorted(self.others)[:5])
             column, positive = self.dataset.label_column, self.dataset.positive_value
+            if not (self.n_positive or self._is_appended):
+                raise self._no_positive(f", in the rows read so far: it holds {words}")
             raise UnreadableFile(
                 f"The label column {column} holds {words} beside the positive value {positive!r}: churn has two.",
                 hint="Leave a cell empty where the label is not known yet; nothing was stored.",
@@ -140,12 +145,16 @@ class LabelTally:
     def require_positive(self) -> None:
         """Labels of which none is positive mean that the positive value is written otherwise."""
         if self.others and not self.n_positive:
-            column, word = self.dataset.label_column, min(self.others)[:50]
-            raise UnreadableFile(
-                f"No cell of {column} is {self.dataset.positive_value!r}, the positive value; there is only {word!r}.",
-                hint="The positive value is compared with the cell as written; the dataset names it.",
-                column=column,
-            )
+            raise self._no_positive(f": it holds {min(self.others)[:50]!r} alone")
+
+    def _no_positive(self, found: str) -> UnreadableFile:
+        column, dataset = self.dataset.label_column, self.dataset
+        return UnreadableFile(
+            f"The positive value {dataset.positive_value!r} does not occur in column {column}{found}.",
+            hint=f"The value is compared with the cell as written. To change it while {dataset.name} has no rows: "
+            f"DELETE /datasets/{dataset.name}, then describe it anew with POST /datasets.",
+            column=column,
+        )
 
 
 def part_rows(plan: UploadPlan, chunk: Chunk, tally: LabelTally) -> pa.Table:

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.db import Sessions
 from app.errors import RowsComeFromQuery, RowsComeFromTable, UnsupportedMedia
 from app.schemas.datasets import RowsOut
 from app.services.datasets import Datasets, revision_detail
 from app.services.part_loading import load_part
-from app.services.part_tables import revision_columns
+from app.services.part_tables import part_table, revision_columns
 from app.services.revisions import label_others, lock_revisions, make_revision, newest_revision
 from app.services.upload_files import RowFile, open_rows, spool
 from app.services.upload_plan import LabelTally, UploadPlan, fit_plan, infer_plan, special_columns
@@ -44,13 +47,13 @@ class Uploads:
         _require_rows(dataset)
         require_media(media_type)
         async with spool(stream, self._max_bytes) as path, self._places:
-            plan, part, revision = await self._store(dataset, path, actor=actor, append=append)
+            warnings, part, revision = await self._store(dataset, path, actor=actor, append=append)
         told = revision_detail(revision).model_dump()
-        return RowsOut(**told, dataset=name, n_rows_uploaded=part.n_rows, warnings=list(plan.warnings))
+        return RowsOut(**told, dataset=name, n_rows_uploaded=part.n_rows, warnings=warnings)
 
     async def _store(
         self, dataset: Dataset, path: Path, *, actor: str, append: bool
-    ) -> tuple[UploadPlan, Part, Revision]:
+    ) -> tuple[list[str], Part, Revision]:
         """All or nothing: one transaction makes table, rows and revision, under the lock of the dataset.
 
         The rows are looked at before it begins, save those of an append, which must fit what they are laid upon.
@@ -69,7 +72,8 @@ class Uploads:
             revision = await make_revision(
                 session, dataset, part, upon=upon, columns=plan.columns, others=tally.others, actor=actor
             )
-        return plan, part, revision
+            future = await _warn_of_future(session, dataset, part)
+        return [*plan.warnings, *future], part, revision
 
 
 def _require_rows(dataset: Dataset) -> None:
@@ -87,6 +91,19 @@ def require_media(media_type: str) -> None:
     """Refuse a body that is announced as something that no file of rows is."""
     if media_type.lower().startswith(_NOT_FILES):
         raise UnsupportedMedia("The body must be the file itself: text/csv or application/vnd.apache.parquet.")
+
+
+async def _warn_of_future(session: AsyncSession, dataset: Dataset, part: Part) -> list[str]:
+    """A row is as good as its date: one of tomorrow is most often a slip, yet it is the newest of its account."""
+    table = f"data.{part_table(part.id)}"
+    query = f"SELECT count(*) AS n, max(as_of) AS latest FROM {table} WHERE as_of > now()"  # noqa: S608 - a name of ours
+    found = (await session.execute(text(query))).one()
+    if not found.n:
+        return []
+    return [
+        f"{found.n:,} of these rows are dated in the future, the latest {found.latest:%Y-%m-%d %H:%M} UTC: is "
+        f"{dataset.as_of_column} right? They are taken as the newest of their accounts."
+    ]
 
 
 def _infer(dataset: Dataset, file: RowFile, newest: Revision | None) -> UploadPlan:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.schemas.models import VerdictOut, VersionDetailOut, VersionOut
 from app.schemas.promotions import Stage
+from app.services.ledger import find_vacated
 from app.tables import Dataset, Evaluation, Promotion, Revision, TrainedModel, Training, Version
 
 Query = Select[Version, Dataset, TrainedModel, Training, Revision]
@@ -31,7 +32,7 @@ class VersionRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Standing:
-    """The heads of the ledger by dataset and stage, and the newest verdict by version."""
+    """The heads of the ledger that still hold, by dataset and stage, and the newest verdict by version."""
 
     heads: dict[tuple[int, str], Promotion]
     verdicts: dict[int, Evaluation]
@@ -61,7 +62,7 @@ def select_versions() -> Query:
 
 
 async def read_standing(session: AsyncSession, rows: Sequence[VersionRow]) -> Standing:
-    """Where these versions stand, in two queries however many they are."""
+    """Where these versions stand, in three queries however many they are."""
     datasets = {row.dataset.id for row in rows}
     heads = (
         select(Promotion)
@@ -72,8 +73,10 @@ async def read_standing(session: AsyncSession, rows: Sequence[VersionRow]) -> St
     verdicts = select(Evaluation).where(Evaluation.version.in_([row.version.version for row in rows]))
     verdicts = verdicts.where(Evaluation.advisory.is_(False)).ext(distinct_on(Evaluation.version))
     verdicts = verdicts.order_by(Evaluation.version, Evaluation.id.desc())
+    entries = (await session.scalars(heads)).all()
+    vacated = await find_vacated(session, [entry.id for entry in entries if entry.stage == "Staging"])
     return Standing(
-        {(entry.dataset_id, entry.stage): entry for entry in (await session.execute(heads)).scalars()},
+        {(entry.dataset_id, entry.stage): entry for entry in entries if entry.id not in vacated},
         {verdict.version: verdict for verdict in (await session.execute(verdicts)).scalars()},
     )
 

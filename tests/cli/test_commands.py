@@ -21,6 +21,13 @@ from app.schemas.training import TrainIn
         ("POST /models/4/evaluate {}, for a verdict", "holdfast evaluate --version 4, for a verdict"),
         ("So: GET /models lists them.", "So: holdfast history lists them."),
         ("GET /promotions/head", "GET /promotions/head"),
+        ("Upload them with PUT /datasets/telco/rows.", "Upload them with holdfast import FILE --name telco."),
+        ("Append rows: POST /datasets/a-b/rows.", "Append rows: holdfast import FILE --name a-b --append."),
+        ("Upload them with PUT /datasets/{name}/rows.", "Upload them with holdfast import FILE --name NAME."),
+        (
+            "Make one with POST /datasets, then upload rows with PUT /datasets/{name}/rows.",
+            "Make one with holdfast import --help.",
+        ),
     ],
 )
 def test_advice_can_be_typed(call: str, command: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from app.registry import Registry, artifact_root_uri
 from app.settings import Settings
-from tests.cli.conftest import Holdfast
+from tests.cli.conftest import SEEDED, Holdfast
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("dataset")]
 QUICK = ("--no-shap", "--param", "n_estimators=40")
@@ -89,9 +89,30 @@ def test_people_are_told_what_to_type_next(holdfast: Holdfast) -> None:
     assert "holdfast promote --version 1" in told
     assert "The gate on version 1" in told
     assert "holdfast score" in holdfast.tells("promote")
-    assert "holdfast monitor --save" in holdfast.tells("score")
+    assert "holdfast monitor" in holdfast.tells("score")
     assert "Health:" in holdfast.tells("monitor")
     assert "Production" in holdfast.tells("history")
+
+
+def _next(told: str) -> list[str]:
+    """The arguments of the first command that is proposed."""
+    command = told.partition("Next:")[2].split("\n")[1]
+    name, *arguments = command.split()
+    assert name == "holdfast", told
+    return arguments
+
+
+def test_what_is_proposed_can_be_typed_where_there_is_another_dataset(
+    holdfast: Holdfast, months: tuple[Path, Path]
+) -> None:
+    columns = ("--id-column", "account_id", "--label-column", "churned", "--positive-value", "true")
+    arguments = _next(holdfast.tells("import", months[0], "--name", "other", *columns, *SEEDED))
+    said = []
+    for _ in range(4):
+        said.append(arguments[0])
+        arguments = _next(holdfast.tells(*arguments))
+    assert [*said, *arguments[:1]] == ["train", "evaluate", "promote", "score", "monitor"]
+    assert "Health:" in holdfast.tells(*arguments)
 
 
 def test_back_to_the_version_before(holdfast: Holdfast) -> None:

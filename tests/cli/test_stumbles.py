@@ -74,6 +74,14 @@ def test_there_is_no_data(holdfast: Holdfast) -> None:
     assert "dataset" in words
 
 
+def test_a_positive_value_that_does_not_occur(holdfast: Holdfast, months: tuple[Path, Path]) -> None:
+    columns = ("import", months[0], "--name", "sample", "--id-column", "account_id", "--label-column", "churned")
+    words = holdfast.fails(*columns, "--positive-value", "yes")
+    assert "'yes' does not occur in column churned" in words
+    assert "DELETE" not in words
+    assert holdfast(*columns, "--positive-value", "true", "--as-of-column", "as_of")["number"] == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

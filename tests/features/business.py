@@ -75,6 +75,7 @@ def body_of(name: str, rules: Rules) -> dict[str, Any]:
         "grace_days": rules.grace_days,
         "windows_days": list(rules.windows),
         "max_kinds": rules.max_kinds,
+        "so_far": True,
     }
     if rules.has_accounts:
         body["accounts"] = {"valid_from_column": "valid_from", "recorded_at_column": "recorded_at"}

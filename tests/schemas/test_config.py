@@ -82,6 +82,31 @@ def test_critical_is_not_below_warning() -> None:
         MonitoringConfig(psi_warning=0.3, psi_critical=0.25)
 
 
+@pytest.mark.parametrize(
+    "key", ["holdfast_job", "holdfast_version", "dataset", "revision", "mlflow.user", "mlflow.runName", "mlflow."]
+)
+def test_a_tag_of_ours_or_of_mlflow_is_refused(key: str) -> None:
+    with pytest.raises(ValidationError, match=f"'{key}' is reserved"):
+        TrainingConfig(tags={"team": "x", key: "y"})
+
+
+@pytest.mark.parametrize("key", ["a?b", "a=b", "größe%", "", "a\n", "/a", "a/", "a//b", ".", "..", "../a", "a/../b"])
+def test_a_tag_that_mlflow_would_refuse_is_refused_before_a_training(key: str) -> None:
+    with pytest.raises(ValidationError):
+        TrainingConfig(tags={key: "y"})
+
+
+def test_other_tags_are_taken() -> None:
+    tags = {"team": "x", "cost centre": "7", "git.commit": "abc", "a/b:c-d_e": "", "größe": "1", "Dataset": "z"}
+    assert TrainingConfig(tags=tags).tags == tags
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t\n"])
+def test_an_experiment_has_a_name(name: str) -> None:
+    with pytest.raises(ValidationError):
+        TrainingConfig(experiment=name)
+
+
 def test_a_config_is_frozen() -> None:
     config = TrainingConfig()
     with pytest.raises(ValidationError):

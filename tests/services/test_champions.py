@@ -145,3 +145,11 @@ async def test_one_changed_byte_is_found(world: World, dataset: Dataset) -> None
 async def test_an_unknown_version_has_no_bundle(world: World) -> None:
     with pytest.raises(NotFound):
         await Bundles(world.sessions, n_threads=1).load(12)
+
+
+async def test_champions_are_loaded_before_the_service_is_ready(world: World, dataset: Dataset) -> None:
+    version = await add_good(world, dataset)
+    await world.promote(dataset, version)
+    champions = make_champions(world, poll_seconds=60)
+    async with champions.polling():
+        assert champions._serving[dataset.id].version == version

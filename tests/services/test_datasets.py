@@ -1,5 +1,6 @@
 """Describing datasets over real requests, finding them, and their defaults."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -150,3 +151,53 @@ async def test_a_revision_is_found_by_number(client: httpx.AsyncClient, services
         with pytest.raises(NotFound, match="no revision 3"):
             await get_revision(session, dataset, 3)
     assert (await services.datasets.fix_revision(dataset.id)).number == 2
+
+
+async def test_a_description_without_rows_can_be_replaced(client: httpx.AsyncClient) -> None:
+    await create(client, positive_value="Yes")
+    refused = await send(client, ROWS)
+    assert "'Yes' does not occur in column left" in refused["detail"]
+    assert "DELETE /datasets/d" in refused["hint"]
+    deleted = await client.delete("/datasets/d")
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    assert (await client.get("/datasets/d")).status_code == 404
+    await create(client)
+    assert (await send(client, ROWS))["status"] == 201
+
+
+async def test_a_dataset_with_rows_is_not_deleted(client: httpx.AsyncClient) -> None:
+    await create(client)
+    await send(client, ROWS)
+    answer = await client.delete("/datasets/d")
+    assert (answer.status_code, answer.json()["code"]) == (409, "dataset_in_use")
+    assert (await client.get("/datasets/d")).json()["revision"]["number"] == 1
+
+
+async def test_a_dataset_that_is_not_there_is_not_deleted(client: httpx.AsyncClient) -> None:
+    assert (await client.delete("/datasets/d")).status_code == 404
+
+
+async def test_jobs_that_ended_outlive_their_dataset_and_others_keep_it(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    await create(client)
+    async with services.sessions() as session:
+        dataset = await services.datasets.resolve(session, "d")
+    job = await services.jobs.submit("train", {}, dataset_id=dataset.id, actor="test")
+    assert (await client.delete("/datasets/d")).json()["code"] == "dataset_in_use"
+    await services.jobs.cancel(job.id)
+    assert (await client.delete("/datasets/d")).status_code == 204
+    assert (await services.jobs.get(job.id)).dataset is None
+
+
+async def test_rows_on_their_way_to_a_dataset_that_is_deleted_are_refused(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    await create(client)
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield ROWS.encode()
+        await services.datasets.delete("d")
+
+    with pytest.raises(NotFound):
+        await services.uploads.replace("d", stream(), media_type="text/csv", actor="test")

@@ -74,7 +74,7 @@ class World:
             profile_rows=rows.profile_rows,
             progress=lambda step, share: None,
             n_threads=1,
-            plan=rows.plan,
+            plan=rows.source.plan,
         )
         async with services.sessions.begin() as session:
             training = Training(

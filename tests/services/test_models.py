@@ -154,3 +154,17 @@ async def test_versions_of_two_datasets_are_not_compared(services: Services, dat
         b = await add_version(session, await add_dataset(session, "others"))
     with pytest.raises(InvalidRequest, match="other accounts"):
         await services.comparison.compare(str(a), str(b), None)
+
+
+@pytest.mark.parametrize("names", [("1", "latest"), ("latest", "1")])
+async def test_the_other_side_is_of_the_dataset_of_a_number(
+    services: Services, dataset: Dataset, names: tuple[str, str]
+) -> None:
+    async with services.sessions.begin() as session:
+        await add_version(session, dataset)
+        newest = await add_version(session, dataset)
+        await add_version(session, await add_dataset(session, "others"))
+    found = await services.comparison.compare(*names, None)
+    assert {found.a.version, found.b.version} == {1, newest}
+    with pytest.raises(InvalidRequest, match="several datasets"):
+        await services.comparison.compare("latest", "champion", None)

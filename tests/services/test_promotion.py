@@ -14,6 +14,7 @@ from app.errors import (
     NotEvaluated,
     NotFound,
     NothingInProduction,
+    NothingInStaging,
     NothingRegistered,
     StaleEvaluation,
     StaleHead,
@@ -158,8 +159,46 @@ async def test_staging_needs_no_verdict_and_leaves_production_alone(services: Se
 async def test_a_challenger_that_becomes_champion_is_no_challenger(services: Services, versions: list[int]) -> None:
     await promote(services, 1, stage="Staging")
     await crown(services, 1, None)
-    with pytest.raises(NothingInProduction, match="Staging"):
+    with pytest.raises(NothingInStaging) as caught:
         await services.models.get("challenger", None)
+    assert caught.value.code == "nothing_in_staging"
+
+
+@pytest.mark.parametrize("rolled_back", [True, False])
+async def test_a_champion_that_is_replaced_is_not_a_challenger_again(
+    services: Services, versions: list[int], rolled_back: bool
+) -> None:
+    await crown(services, 1, None)
+    await promote(services, 2, stage="Staging")
+    await crown(services, 2, 1)
+    if rolled_back:
+        await services.promotion.rollback(BACK, if_match=None, actor="ann")
+    else:
+        await crown(services, 3, 2)
+    with pytest.raises(NothingInStaging):
+        await services.models.get("challenger", None)
+    assert (await services.models.get("2", None)).stage is None
+    again = await promote(services, 2, stage="Staging")
+    assert (again.from_version, again.to_version) == (None, 2)
+    assert (await services.models.get("challenger", None)).version == 2
+    assert (await services.models.get("2", None)).stage == "Staging"
+
+
+async def test_a_challenger_displaced_before_it_was_crowned_leaves_the_present_one(
+    services: Services, versions: list[int]
+) -> None:
+    await promote(services, 1, stage="Staging")
+    await promote(services, 2, stage="Staging")
+    await crown(services, 1, None)
+    assert (await services.models.get("challenger", None)).version == 2
+
+
+async def test_the_champion_is_not_put_in_staging(services: Services, versions: list[int]) -> None:
+    await crown(services, 1, None)
+    await promote(services, 2, stage="Staging")
+    with pytest.raises(Conflict, match="in Production"):
+        await promote(services, 1, stage="Staging", force=True, reason="x")
+    assert (await services.models.get("challenger", None)).version == 2
 
 
 async def test_what_is_there_already_is_not_promoted_again(services: Services, versions: list[int]) -> None:

@@ -174,7 +174,10 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "empty id": (HEAD + "1,1,a,yes\n ,1,a,no\n", "line 3, column id"),
     "long id": (HEAD + "x" * 201 + ",1,a,yes\n", "line 2, column id"),
     "third label": (HEAD + "1,1,a,yes\n2,1,a,no\n3,1,a,maybe\n", "'maybe', 'no'"),
-    "positive value never": (HEAD + "1,1,a,Yes\n2,1,a,Yes\n", "no cell of left is 'yes'"),
+    "positive value never": (
+        HEAD + "1,1,a,Yes\n2,1,a,Yes\n",
+        "'yes' does not occur in column left: it holds 'yes' alone",
+    ),
     "account twice": (HEAD + "7,1,a,yes\n8,1,a,yes\n7,2,b,no\n", "lines 2 and 4"),
     "gzip": (b"\x1f\x8b\x08\x00", "gzip"),
     "excel": (b"PK\x03\x04", "excel"),
@@ -326,3 +329,23 @@ async def test_many_columns_are_measured(client: httpx.AsyncClient) -> None:
     told = await send(client, f"id,left,{','.join(names)}\n{rows}")
     assert told["status"] == 201, told
     assert (column(told, "c699")["minimum"], column(told, "c699")["maximum"]) == (699, 701)
+
+
+async def test_a_third_label_in_rows_appended_is_told_as_such(client: httpx.AsyncClient) -> None:
+    await describe(client)
+    await send(client, ROWS)
+    told = await send(client, HEAD + "7,1,a,perhaps\n", method="POST")
+    assert "'no', 'perhaps' beside the positive value" in told["detail"]
+
+
+async def test_rows_of_the_future_are_told(client: httpx.AsyncClient) -> None:
+    await describe(client, as_of_column="day")
+    head = "id,day,seats,left\n"
+    rows = "1,2026-01-01,1,yes\n2,2026-01-01,2,no\n3,2199-02-01,3,\n4,2199-03-01T06:00:00Z,4,\n"
+    told = await send(client, head + rows)
+    assert told["status"] == 201
+    [warning] = told["warnings"]
+    assert warning.startswith("2 of these rows are dated in the future, the latest 2199-03-01 06:00 UTC")
+    assert "day" in warning
+    past = await send(client, head + "5,2026-01-01,1,no\n", method="POST")
+    assert past["warnings"] == []
