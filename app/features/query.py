@@ -70,12 +70,13 @@ class FeatureQuery:
 
     def _seen(self, accounts: str) -> list[str]:
         """Everything that was known at as_of."""
-        parts = [self._event(accounts), self._dated(), self._banded(), _PER_BAND, self._per_kind(), self._per_account()]
-        if self.spec.subscriptions:
-            parts += [self._subscription(accounts), self._contract()]
-        if self.spec.active.kind == "subscription":
-            parts.append(_ACTIVE_BY_CONTRACT)
-        else:
+        by_contract = self.spec.active.kind == "subscription"
+        contracts = [self._subscription(accounts), self._contract()] if self.spec.subscriptions else []
+        contracts += [_ACTIVE_BY_CONTRACT] if by_contract else []
+        of_active = f"{accounts} AND account_id IN (SELECT account_id FROM active)"  # no other row is made
+        parts = [*contracts, self._event(of_active if by_contract else accounts), self._dated(), self._banded()]
+        parts += [_PER_BAND, self._per_kind(), self._per_account()]
+        if self.spec.active.kind == "event":
             days = self.spec.active.days
             parts.append(
                 "active AS (SELECT account_id FROM per_account "
