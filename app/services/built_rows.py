@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -232,10 +232,9 @@ class BuiltRows:
         known = np.isfinite(np.asarray(frame.churned))
         return LabelledRows(frame.take(np.flatnonzero(known)), int((~known).sum()))
 
-    async def active_chunks(self, *, chunk_size: int) -> AsyncIterator[Frame]:
+    def active_chunks(self, *, chunk_size: int) -> AsyncGenerator[Frame]:
         """Accounts that are active now: where the facts that are known end."""
-        async for frame in self._chunks(self.known_until, chunk_size, labelled=False):
-            yield frame
+        return self._chunks(self.known_until, chunk_size, labelled=False)
 
     async def active_instant(self) -> datetime | None:
         """Where the facts that are known end."""
@@ -271,7 +270,7 @@ class BuiltRows:
         """Nothing: an account that is scored has its horizon before it."""
         return NO_LABELS
 
-    async def _chunks(self, as_of: datetime, chunk_size: int, *, labelled: bool) -> AsyncIterator[Frame]:
+    async def _chunks(self, as_of: datetime, chunk_size: int, *, labelled: bool) -> AsyncGenerator[Frame]:
         """Rows by account; each chunk is a transaction of its own, as a revision never changes.
 
         Some chunks are made at once, each on a connection of its own, also while the caller works on the one before.
