@@ -229,8 +229,7 @@ class BuiltRows:
             if instant is not None:
                 frames += [frame async for frame in self._chunks(instant, CHUNK_SIZE, labelled=True)]
         frame = _stack(frames, self._columns)
-        known = np.isfinite(np.asarray(frame.churned))
-        return LabelledRows(frame.take(np.flatnonzero(known)), int((~known).sum()))
+        return LabelledRows(frame, sum(map(len, frames)) - len(frame))
 
     def active_chunks(self, *, chunk_size: int) -> AsyncGenerator[Frame]:
         """Accounts that are active now: where the facts that are known end."""
@@ -328,19 +327,19 @@ async def read_in_order(session: AsyncSession) -> None:
 
 
 def _stack(frames: Sequence[Frame], columns: Sequence[StoredColumn]) -> Frame:
-    """The rows of several instants, by account and then instant."""
+    """The rows of several instants whose label is known, by account and then instant."""
+    if not frames:
+        schema = pa.schema([(each.column, ARROW_TYPES[each.kind]) for each in columns])
+        return to_frame(pa.schema([*KEY_FIELDS, *schema]).empty_table(), columns)
     keys = pa.concat_tables(
         [
             pa.table({"account_id": frame.accounts, "as_of": frame.as_of, "churned": frame.churned})
             for frame in frames
             if frame.as_of is not None
         ]
-        or [pa.schema([*KEY_FIELDS]).empty_table()]
     )
-    order = pa.compute.sort_indices(keys, sort_keys=[("account_id", "ascending"), ("as_of", "ascending")])
-    if not frames:
-        schema = pa.schema([(each.column, ARROW_TYPES[each.kind]) for each in columns])
-        return to_frame(pa.schema([*KEY_FIELDS, *schema]).empty_table(), columns)
+    order = pa.compute.sort_indices(keys, sort_keys=[("account_id", "ascending"), ("as_of", "ascending")]).to_numpy()
+    order = order[np.isfinite(keys["churned"].to_numpy()[order])]
     keys, features = keys.take(order), pa.concat_tables([frame.features for frame in frames]).take(order)
     return Frame(
         accounts=keys["account_id"].combine_chunks(),
