@@ -34,6 +34,7 @@ def _main(place: Place, hba: Path, ident: Path) -> str:
         "unix_socket_directories": f'"{place.sockets}"',
         "max_connections": 100,
         "shared_buffers": "128MB",
+        "maintenance_work_mem": "256MB",  # to sort the events of millions of accounts into their index
         "fsync": "on",
         "jit": "off",
         "timezone": "UTC",

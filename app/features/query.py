@@ -70,12 +70,13 @@ class FeatureQuery:
 
     def _seen(self, accounts: str) -> list[str]:
         """Everything that was known at as_of."""
-        parts = [self._event(accounts), self._dated(), _PER_DAY, self._per_kind(), self._per_account()]
-        if self.spec.subscriptions:
-            parts += [self._subscription(accounts), self._contract()]
-        if self.spec.active.kind == "subscription":
-            parts.append(_ACTIVE_BY_CONTRACT)
-        else:
+        by_contract = self.spec.active.kind == "subscription"
+        contracts = [self._subscription(accounts), self._contract()] if self.spec.subscriptions else []
+        contracts += [_ACTIVE_BY_CONTRACT] if by_contract else []
+        of_active = f"{accounts} AND account_id IN (SELECT account_id FROM active)"  # no other row is made
+        parts = [*contracts, self._event(of_active if by_contract else accounts), self._dated(), self._banded()]
+        parts += [_PER_BAND, self._per_kind(), self._per_account()]
+        if self.spec.active.kind == "event":
             days = self.spec.active.days
             parts.append(
                 "active AS (SELECT account_id FROM per_account "
@@ -100,12 +101,17 @@ class FeatureQuery:
         cases = "".join(f" WHEN {quote(each.name)} THEN {code}" for code, each in enumerate(self.plan.kinds))
         code = f"CASE kind{cases} ELSE {len(self.plan.kinds)} END" if cases else "0"
         return f"""dated AS (
-            SELECT account_id, occurred_at, quantity, amount, {code} AS kind,
-                   {self._is_activity("kind")} AS is_activity,
+            SELECT account_id, occurred_at, {code} AS kind, {self._is_activity("kind")} AS is_activity,
+                   round(quantity * {_PARTS}) AS quantity, round(amount * {_PARTS}) AS amount,
                    ceil(date_part('epoch', $1::timestamptz - occurred_at) / 86400)::int AS age,
                    date_part('epoch', occurred_at - lag(occurred_at) OVER
                        (PARTITION BY account_id ORDER BY occurred_at)) AS gap_seconds
             FROM raw_event)"""
+
+    def _banded(self) -> str:
+        """The narrowest window that each event is in."""
+        cases = "".join(f" WHEN age <= {window} THEN {window}" for window in windows(self.spec))
+        return f"banded AS (SELECT *, CASE{cases} END AS band FROM dated)"
 
     def _is_activity(self, kind: str) -> str:
         rule = self.spec.active
@@ -116,8 +122,8 @@ class FeatureQuery:
     def _per_kind(self) -> str:
         measures = []
         for window in (*windows(self.spec), TOTAL):
-            within = "" if window == TOTAL else f" FILTER (WHERE age <= {window})"
-            measures += [f"sum(n){within} AS n_{window}", f"count(*){within} AS days_{window}"]
+            within = "" if window == TOTAL else f" FILTER (WHERE band <= {window})"
+            measures += [f"sum(n){within} AS n_{window}", f"sum(days){within} AS days_{window}"]
             measures += [f"sum({each}){within} / {_PARTS} AS {each}_{window}" for each in self._sums]
         measures += [f"sum(n_{each}) AS n_{each}" for each in self._sums]
         return f"""per_kind AS (
@@ -125,7 +131,7 @@ class FeatureQuery:
                    min(first_at) AS first_at,
                    sum(squared_gaps) AS squared_gaps,
                    {", ".join(measures)}
-            FROM per_day GROUP BY account_id, kind)"""
+            FROM per_band GROUP BY account_id, kind)"""
 
     @property
     def _sums(self) -> list[str]:
@@ -280,11 +286,11 @@ def _newest_version(key: str) -> tuple[str, str]:
 _PARTS = f"{2**24}::float8"
 _ACTIVE_BY_CONTRACT = "active AS (SELECT account_id FROM contract WHERE running_since IS NOT NULL)"
 _GAPS = "date_part('epoch', max(last_at) - min(first_at))"  # in seconds: all gaps together
-_PER_DAY = f"""per_day AS (
-            SELECT account_id, kind, age, count(*)::int AS n,
-                   sum(round(quantity * {_PARTS})) AS quantity, sum(round(amount * {_PARTS})) AS amount,
+_PER_BAND = """per_band AS (
+            SELECT account_id, kind, band, count(*)::int AS n, count(DISTINCT age)::int AS days,
+                   sum(quantity) AS quantity, sum(amount) AS amount,
                    count(quantity)::int AS n_quantity, count(amount)::int AS n_amount,
                    max(occurred_at) AS last_at, min(occurred_at) AS first_at,
                    max(occurred_at) FILTER (WHERE is_activity) AS last_activity_at,
                    sum(round(gap_seconds * gap_seconds)) AS squared_gaps
-            FROM dated GROUP BY account_id, kind, age)"""
+            FROM banded GROUP BY account_id, kind, band)"""

@@ -1,6 +1,8 @@
 """Rows that are built of facts, as they were known at an instant: a `RowSource`."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +36,7 @@ from app.tables import Dataset, Revision
 
 LEAD_DAYS = (7, 30)  # before an instant, at which a feature that only knows the decision knows nothing yet
 CHUNK_SIZE = 50_000  # accounts whose rows are built at once for a training
+CHUNKS_AT_ONCE = 2  # a core of the database each; one more frame is in the caller's hands
 
 
 async def open_built_rows(
@@ -123,6 +126,16 @@ class BuiltRows:
             StoredColumn(each.name, ColumnKind(each.kind.value), f"f{at}")
             for at, each in enumerate(query.definitions, 1)
         ]
+
+    @property
+    def revision(self) -> Revision:
+        """The facts that the rows are built from."""
+        return self._revision
+
+    @property
+    def query(self) -> FeatureQuery:
+        """The SQL of the rows."""
+        return self._query
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -217,13 +230,11 @@ class BuiltRows:
             if instant is not None:
                 frames += [frame async for frame in self._chunks(instant, CHUNK_SIZE, labelled=True)]
         frame = _stack(frames, self._columns)
-        known = np.isfinite(np.asarray(frame.churned))
-        return LabelledRows(frame.take(np.flatnonzero(known)), int((~known).sum()))
+        return LabelledRows(frame, sum(map(len, frames)) - len(frame))
 
-    async def active_chunks(self, *, chunk_size: int) -> AsyncIterator[Frame]:
+    def active_chunks(self, *, chunk_size: int) -> AsyncGenerator[Frame]:
         """Accounts that are active now: where the facts that are known end."""
-        async for frame in self._chunks(self.known_until, chunk_size, labelled=False):
-            yield frame
+        return self._chunks(self.known_until, chunk_size, labelled=False)
 
     async def active_instant(self) -> datetime | None:
         """Where the facts that are known end."""
@@ -240,6 +251,7 @@ class BuiltRows:
         query, found = self._query.rows(NAMED_ACCOUNTS, labelled=False), []
         for days in LEAD_DAYS:
             async with self._sessions() as session:
+                await read_in_order(session)
                 frame = await self._read(session, query, instant - timedelta(days=days), list(account_ids))
             found.append((float(days), frame))
         return found
@@ -258,42 +270,77 @@ class BuiltRows:
         """Nothing: an account that is scored has its horizon before it."""
         return NO_LABELS
 
-    async def _chunks(self, as_of: datetime, chunk_size: int, *, labelled: bool) -> AsyncIterator[Frame]:
-        """Rows by account; each chunk is a transaction of its own, as a revision never changes."""
-        last: str | None = ""
-        while last is not None:
+    async def _chunks(self, as_of: datetime, chunk_size: int, *, labelled: bool) -> AsyncGenerator[Frame]:
+        """Rows by account; each chunk is a transaction of its own, as a revision never changes.
+
+        Some chunks are made at once, each on a connection of its own, also while the caller works on the one before.
+        """
+        coming: deque[asyncio.Task[Frame]] = deque()
+        try:
+            async for bounds in self._bounds(chunk_size):
+                coming.append(asyncio.create_task(self.chunk(as_of, bounds, labelled=labelled)))
+                if len(coming) > CHUNKS_AT_ONCE:
+                    frame = await coming.popleft()
+                    if len(frame):
+                        yield frame
+            while coming:
+                frame = await coming.popleft()
+                if len(frame):
+                    yield frame
+        finally:
+            for task in coming:
+                task.cancel()
+            await asyncio.gather(*coming, return_exceptions=True)
+
+    async def _bounds(self, chunk_size: int) -> AsyncIterator[list[str]]:
+        """After which account each chunk begins and with which it ends; the last one has no end."""
+        after, last = text(select_member_after(self._dataset, chunk_size)), ""
+        while True:
             async with self._sessions() as session:
-                after = text(select_member_after(self._dataset, chunk_size))
-                end = await session.scalar(after, {"last": last})
-                accounts = AFTER_ACCOUNT if end is None else BETWEEN_ACCOUNTS
-                query = self._query.rows(accounts, labelled=labelled)
-                frame = await self._read(session, query, as_of, *([last] if end is None else [last, end]))
-            if len(frame):
-                yield frame
+                end: str | None = await session.scalar(after, {"last": last})
+            if end is None:
+                yield [last]
+                return
+            yield [last, end]
             last = end
 
+    async def chunk(self, as_of: datetime, bounds: Sequence[str], *, labelled: bool) -> Frame:
+        """The rows of the accounts after the first of `bounds`, up to the second where there is one."""
+        query = self._query.rows(AFTER_ACCOUNT if len(bounds) == 1 else BETWEEN_ACCOUNTS, labelled=labelled)
+        async with self._sessions() as session:
+            await read_in_order(session)
+            return await self._read(session, query, as_of, *bounds)
+
     async def _read(self, session: AsyncSession, query: str, as_of: datetime, *accounts: Any) -> Frame:
-        await session.execute(text("SET LOCAL work_mem = '256MB'"))  # for the groups of one chunk
         schema = pa.schema([*KEY_FIELDS, *((each.column, ARROW_TYPES[each.kind]) for each in self._columns)])
         connection = await session.connection()
         table = await copy_out(connection, query, as_of, self._revision.number, *accounts, schema=schema)
         return to_frame(table.combine_chunks(), self._columns)
 
 
+async def read_in_order(session: AsyncSession) -> None:
+    """For many accounts: all facts by their indexes, side by side, until the end of the transaction.
+
+    The planner takes what WITH names for few rows: left to itself it looks each account up, and sorts the events anew.
+    """
+    for setting in ("work_mem = '64MB'", "enable_nestloop = off", "enable_hashjoin = off"):
+        await session.execute(text(f"SET LOCAL {setting}"))
+
+
 def _stack(frames: Sequence[Frame], columns: Sequence[StoredColumn]) -> Frame:
-    """The rows of several instants, by account and then instant."""
+    """The rows of several instants whose label is known, by account and then instant."""
+    if not frames:
+        schema = pa.schema([(each.column, ARROW_TYPES[each.kind]) for each in columns])
+        return to_frame(pa.schema([*KEY_FIELDS, *schema]).empty_table(), columns)
     keys = pa.concat_tables(
         [
             pa.table({"account_id": frame.accounts, "as_of": frame.as_of, "churned": frame.churned})
             for frame in frames
             if frame.as_of is not None
         ]
-        or [pa.schema([*KEY_FIELDS]).empty_table()]
     )
-    order = pa.compute.sort_indices(keys, sort_keys=[("account_id", "ascending"), ("as_of", "ascending")])
-    if not frames:
-        schema = pa.schema([(each.column, ARROW_TYPES[each.kind]) for each in columns])
-        return to_frame(pa.schema([*KEY_FIELDS, *schema]).empty_table(), columns)
+    order = pa.compute.sort_indices(keys, sort_keys=[("account_id", "ascending"), ("as_of", "ascending")]).to_numpy()
+    order = order[np.isfinite(keys["churned"].to_numpy()[order])]
     keys, features = keys.take(order), pa.concat_tables([frame.features for frame in frames]).take(order)
     return Frame(
         accounts=keys["account_id"].combine_chunks(),

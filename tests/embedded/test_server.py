@@ -38,6 +38,7 @@ def test_the_settings_are_those_of_a_small_private_host(home: Path) -> None:
         "listen_addresses": "",
         "max_connections": "100",
         "shared_buffers": "128MB",
+        "maintenance_work_mem": "256MB",
         "fsync": "on",
         "TimeZone": "UTC",
         "server_encoding": "UTF8",
