@@ -10,6 +10,8 @@ HINTS = {
     "mlflow_unavailable": "MLflow is part of the installation: `make install` brings it back; then type this again.",
     "shap_failed": "Train without explanations: `holdfast train --no-shap`.",
     "query_changed": "Train anew with `holdfast train --register`, or give the source its columns back.",
+    "leaks_found": "Leave the feature out with `holdfast train --exclude-feature NAME`, mend its source, or, where it "
+    "is honest, accept the finding with `holdfast train --accept-leak FINDING`.",
     "gate_not_passed": "The champion stays. Mend what the gate names and train again, or "
     "`holdfast promote --force --reason ...`, which is marked in the ledger.",
 }
@@ -45,6 +47,10 @@ def _import(found: re.Match[str]) -> str:
     return f"holdfast import FILE --name {name}{' --append' if found['verb'] == 'POST' else ''}"
 
 
+def _look(found: re.Match[str]) -> str:
+    return f"holdfast dataset {found['what']} --dataset {found['name']}"
+
+
 def _options(body: str | None, names: dict[str, str]) -> str:
     fields = json.loads(body or "{}")
     return "".join(f" {option} {fields[name]}" for name, option in names.items() if name in fields)
@@ -58,6 +64,11 @@ _COMMANDS: list[tuple[str, Callable[[re.Match[str]], str]]] = [
     (r"GET /models\b(?!/)", lambda _: "holdfast history"),
     (r"POST /datasets, then upload rows with PUT /datasets/\{name\}/rows", lambda _: "holdfast import --help"),
     (r"(?P<verb>PUT|POST) /datasets/(?P<name>[^/\s]+)/rows", _import),
+    (
+        r"(?:PUT or )?(?P<verb>PUT|POST) /datasets/(?P<name>[^/\s]+)/facts/(?P<fact>accounts|subscriptions|events)",
+        lambda found: f"{_import(found)} --fact {found['fact']}",
+    ),
+    (r"GET /datasets/(?P<name>[^/\s]+)/(?P<what>features|leaks)\b", _look),
     (r"DELETE /datasets/\S+, then describe it anew with POST /datasets", lambda _: "import the file with another one"),
     (r"Give `dataset`", lambda _: "Give --dataset"),
 ]

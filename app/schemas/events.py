@@ -187,10 +187,10 @@ class EventsIn(BuiltIn):
 
     @property
     def n_features_at_most(self) -> int:
-        """Of events: for each kind and all others counts, days and sums in each window and so far, means, trends."""
+        """Of events: for each kind and all others counts, days and sums in each window, means, trends."""
         n_windows = len(self.windows_days)
         n_sums = sum(column is not None for column in (self.events.quantity_column, self.events.amount_column))
-        of_kind = (n_windows + 1) * (2 + n_sums) + n_sums + 1 + max(0, n_windows - 2)
+        of_kind = (n_windows + self.so_far) * (2 + n_sums) + n_sums + 1 + max(0, n_windows - 2)
         return (self.n_kinds_at_most + 1) * of_kind + n_windows
 
     @property

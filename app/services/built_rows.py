@@ -165,7 +165,8 @@ class BuiltRows:
             return ()
         listed = ", ".join(f"{kind} ({n:,})" for kind, n in list(self.other_kinds.items())[:5])
         more = " and others" if len(self.other_kinds) > 5 else ""
-        return (f"Kinds of event without features of their own, counted as {OTHER}: {listed}{more}.",)
+        where = f"counted as {OTHER}" if self._query.plan.has_other else "counted only among events of any kind"
+        return (f"Kinds of event without features of their own, {where}: {listed}{more}.",)
 
     def absent(self, account_id: str) -> RowProblem:
         """It is not active, or nothing is known of it."""

@@ -192,7 +192,8 @@ class EvidenceRoom:
         scores would be said to have moved on day one.
         """
         source: RowSource = await self._frames.open(dataset, newest, plan)
-        if rows.as_of is not None and await source.active_instant() == rows.as_of:
+        of_one_plan = source.plan == rows.source.plan
+        if rows.as_of is not None and of_one_plan and await source.active_instant() == rows.as_of:
             at = row_instants(rows.frame) == np.datetime64(rows.as_of.replace(tzinfo=None), "us")
             yield rows.frame.take(np.flatnonzero(at))
             return

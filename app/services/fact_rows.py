@@ -19,6 +19,7 @@ from app.services.upload_files import Chunk, RowFile
 from app.services.upload_plan import NOT_KEPT, judge_column, require_columns
 
 MAX_KINDS = 10_000  # of events: more are no kinds, and could not be counted in bounded memory
+MAX_NUMBER = 1e15  # of quantities and amounts
 _INSTANT = pa.timestamp("us", "UTC")
 _COUNTED = {"n": "kind", "n_quantity": "quantity", "n_amount": "amount"}  # by kind of event: rows that have the column
 MAX_LENGTHS = {"kind": 100, "event_id": MAX_ID_LENGTH, "subscription_id": MAX_ID_LENGTH}  # what stands in indexes
@@ -121,9 +122,18 @@ def _misfit(file: RowFile, chunk: Chunk, name: str, misfit: Unfit) -> Unreadable
 
 def _cells(cells: pa.Array, kind: ColumnKind, *, needed: bool) -> pa.Array:
     found = to_kind(to_text(cells), kind) if kind is ColumnKind.CATEGORICAL else to_kind(cells, kind)
+    if kind is ColumnKind.NUMERIC:
+        _require_countable(found)
     if needed and found.null_count:
         raise Unfit(found.is_null().index(True).as_py(), "is empty")
     return found
+
+
+def _require_countable(numbers: pa.Array) -> None:
+    """Sums of them must stay numbers."""
+    large = pc.fill_null(pc.greater(pc.abs(numbers), MAX_NUMBER), False)
+    if pc.any(large).as_py():
+        raise Unfit(large.index(True).as_py(), f"is beyond {MAX_NUMBER:g}")
 
 
 def _require_short(file: RowFile, chunk: Chunk, texts: pa.Array, name: str, most: int | None) -> None:

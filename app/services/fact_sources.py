@@ -21,6 +21,13 @@ def _sources(dataset: Dataset) -> dict[Fact, tuple[FactsIn, str]]:
     return {fact: (each, each.source_table) for fact, each in facts.items() if each.source_table is not None}
 
 
+def is_copied(dataset: Dataset) -> bool:
+    """Whether rows or facts of a dataset come from elsewhere as a job starts, so that there may be none before."""
+    if dataset.kind == "events":
+        return bool(_sources(dataset))
+    return dataset.kind == "query" or dataset.source_table is not None
+
+
 async def require_fact_sources(session: AsyncSession, dataset: Dataset) -> None:
     """Refuse a source table that is ours, is not there, may not be read or lacks a column."""
     for fact, (described, source) in _sources(dataset).items():

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from app.services.fact_tables import (
     tidy_fact_table,
 )
 from app.services.part_tables import StoredColumn
+from app.services.read_ahead import read_ahead
 from app.services.revisions import lock_revisions, newest_revision
 from app.services.upload_files import RowFile, open_rows
 from app.tables import Dataset, FactTable, FactUpload, Revision
@@ -150,17 +152,12 @@ async def _load(
     number: int,
     now: datetime,
 ) -> None:
-    """Chunk by chunk; while the database takes in one, the next one is read."""
-    chunks = _chunks(upload, plan, number)
-    rows = await asyncio.to_thread(next, chunks, None)
-    while rows is not None:
-        coming = asyncio.create_task(asyncio.to_thread(next, chunks, None))
-        try:
+    """Chunk by chunk."""
+    async with aclosing(read_ahead(_chunks(upload, plan, number))) as chunks:
+        async for rows in chunks:
             await add_facts(session, upload.dataset, table, rows)
             tally.add(rows, now=now)
             _require_kinds(upload, tally)
-        finally:
-            rows = await coming  # also where the copy has failed: the thread must be done with the file
 
 
 def _require_kinds(upload: _Upload, tally: FactTally) -> None:
@@ -186,8 +183,8 @@ def _duplicate(upload: _Upload) -> UnreadableFile:
     told = f"{named['id']} and {column}" + (f" and {named['recorded_at']}" if "recorded_at" in named else "")
     return UnreadableFile(
         f"The file has two rows of the same {told}.",
-        hint=f"One row is needed for each; where there are several states of one fact, tell them apart by "
-        f"recorded_at_column. Nothing of {upload.fact} was stored.",
+        hint="One row is needed for each. Where there are several states of one fact, tell them apart by "
+        "recorded_at_column; where they are different facts, by an id of their own. Nothing was stored.",
         column=column,
     )
 

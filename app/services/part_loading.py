@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import aclosing
 from typing import Any
 
 import pyarrow as pa
@@ -13,25 +14,18 @@ from app.db import copy_in
 from app.errors import UnreadableFile
 from app.ml.cells import account_ids
 from app.services.part_tables import create_part, index_part, part_table
+from app.services.read_ahead import read_ahead
 from app.services.upload_plan import LabelTally, UploadPlan, part_rows, read_instants
 from app.tables import Part
 
 
 async def load_part(session: AsyncSession, plan: UploadPlan, tally: LabelTally) -> tuple[Part, LabelTally]:
-    """A filled and indexed part, in the caller's transaction; memory is bounded by two chunks.
-
-    While the database takes in one chunk, the next one is read.
-    """
+    """A filled and indexed part, in the caller's transaction; memory is bounded by two chunks."""
     part = await create_part(session, plan.dataset, plan.columns)
     connection = await session.connection()
-    tables = _tables(plan, tally)
-    rows = await asyncio.to_thread(next, tables, None)
-    while rows is not None:
-        coming = asyncio.create_task(asyncio.to_thread(next, tables, None))
-        try:
+    async with aclosing(read_ahead(_tables(plan, tally))) as tables:
+        async for rows in tables:
             part.n_rows += await copy_in(connection, rows, part_table(part.id), schema="data")
-        finally:
-            rows = await coming  # also where the copy has failed: the thread must be done with the file
     if not part.n_rows:
         raise UnreadableFile("There are no rows.", line=1)
     await _index(session, part, plan)

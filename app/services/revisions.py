@@ -37,7 +37,8 @@ async def get_revision(session: AsyncSession, dataset: Dataset, number: int | No
     """The revision of this number, by default the newest."""
     newest = await newest_revision(session, dataset)
     if newest is None:
-        hint = f"Upload them with PUT /datasets/{dataset.name}/rows."
+        what = "facts/events" if dataset.kind == "events" else "rows"
+        hint = f"Upload them with PUT /datasets/{dataset.name}/{what}."
         raise NoRows(f"Dataset {dataset.name} has no rows yet.", hint=hint)
     if number is None or number == newest.number:
         return newest

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.errors import Conflict, ShapFailed
@@ -26,6 +25,7 @@ from app.services.aliases import AliasMirror, model_copy
 from app.services.artifacts import flat_metrics, flat_params, write_artifacts
 from app.services.bundles import Bundles
 from app.services.datasets import Datasets
+from app.services.fact_sources import is_copied
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.leaks import probe_rows, require_no_leaks
@@ -90,8 +90,9 @@ class Trainings:
         """Queue a training whose parameters are known to be usable; the effective configs are settled now."""
         async with self._sessions() as session:
             dataset = await self._datasets.resolve(session, body.dataset)
-            if dataset.kind == "snapshots" and not dataset.source_table:
-                await self._require_labels(session, dataset)
+            uploaded = None if is_copied(dataset) else await get_revision(session, dataset)
+        if uploaded is not None:
+            await self._require_rows(dataset, uploaded)
         model = in_force(ModelConfig, dataset, self._settings, body.model)
         training = in_force(TrainingConfig, dataset, self._settings, body.training)
         params = {
@@ -102,9 +103,11 @@ class Trainings:
         }
         return await self._jobs.submit("train", params, dataset_id=dataset.id, actor=actor)
 
-    async def _require_labels(self, session: AsyncSession, dataset: Dataset) -> None:
+    async def _require_rows(self, dataset: Dataset, revision: Revision) -> None:
         """Refuse what can't be trained on before a job is made; the job looks closer."""
-        revision = await get_revision(session, dataset)
+        await self._frames.open(dataset, revision)  # of facts, all must be there
+        if dataset.kind == "events":
+            return
         n_stayed = revision.n_labelled - revision.n_churned
         if not revision.n_churned or not n_stayed:
             raise Conflict(

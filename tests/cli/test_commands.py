@@ -23,6 +23,8 @@ from app.schemas.training import TrainIn
         ("GET /promotions/head", "GET /promotions/head"),
         ("Upload them with PUT /datasets/telco/rows.", "Upload them with holdfast import FILE --name telco."),
         ("Append rows: POST /datasets/a-b/rows.", "Append rows: holdfast import FILE --name a-b --append."),
+        ("PUT /datasets/shop/facts/events.", "holdfast import FILE --name shop --fact events."),
+        ("GET /datasets/shop/leaks shows", "holdfast dataset leaks --dataset shop shows"),
         ("Upload them with PUT /datasets/{name}/rows.", "Upload them with holdfast import FILE --name NAME."),
         (
             "Make one with POST /datasets, then upload rows with PUT /datasets/{name}/rows.",

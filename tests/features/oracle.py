@@ -64,6 +64,7 @@ class Rules:
     grace_days: int = 0
     windows: tuple[int, ...] = (7, 14, 30, 60, 90, 180)
     max_kinds: int = 20
+    so_far: bool = True
     has_event_ids: bool = False
     has_subscription_ids: bool = False
     has_accounts: bool = True
@@ -227,7 +228,8 @@ class View:
 
     def _of_kind(self, kind: str, events: list[EventFact], has: tuple[bool, bool]) -> dict[str, Value]:
         found: dict[str, Value] = {}
-        windows = {f"{window}d": self._within(events, window) for window in self.rules.windows} | {"total": events}
+        windows = {f"{window}d": self._within(events, window) for window in self.rules.windows}
+        windows |= {"total": events} if self.rules.so_far else {}
         for suffix, within in windows.items():
             ages = {math.ceil((self.as_of - each.occurred_at) / DAY) for each in within}
             found[f"n_{kind}_{suffix}"] = float(len(within))

@@ -13,7 +13,7 @@ from tests.features.oracle import AccountFact, EventFact, Facts, Rules, Subscrip
 CONTRACT = Rules(horizon_days=30, lead_days=5, grace_days=7, max_kinds=3, has_subscription_ids=True, has_event_ids=True)
 RULES = {
     "contract": CONTRACT,
-    "contract by start": Rules(horizon_days=20, grace_days=0, max_kinds=40, windows=(1, 30)),
+    "contract by start": Rules(so_far=False, horizon_days=20, grace_days=0, max_kinds=40, windows=(1, 30)),
     "contract in long grace": Rules(horizon_days=45, grace_days=30, has_subscription_ids=True, has_accounts=False),
     "any event": Rules(active_days=90, horizon_days=30, has_accounts=False, has_subscriptions=False),
     "some kinds": Rules(

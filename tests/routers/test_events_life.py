@@ -88,3 +88,29 @@ async def test_a_version_lives_on_facts(database_url: str, tmp_path: Path) -> No
         assert unknown["problem"]["code"] == "inactive_account"
         verdict = await client.succeed("/monitor")
         assert verdict["n_scored"] == run["n_accounts_scored"]
+
+
+async def test_what_came_of_the_scored_is_read_from_later_facts(database_url: str, tmp_path: Path) -> None:
+    """Scored on 1 August; two months of invoices later the monitor knows who churned, without any report."""
+    invoices = retail_invoices()
+    scored_at = pd.Timestamp("2011-08-01")
+    reference = pq.read_table(RETAIL / "snapshots_reference.parquet", columns=["as_of", "churn"]).to_pandas()
+    churned = reference.loc[reference["as_of"] == scored_at, "churn"]
+    async with open_app(database_url, tmp_path) as client:
+        before = invoices[invoices["at"] < scored_at]
+        await bring(client, "shop", before, INVOICES, horizon_days=60, windows_days=[30, 90])
+        await client.succeed("/train", register=True, model={"model_type": "logistic"}, training={"shap": False})
+        await client.call("POST", "/models/1/promote", json={"force": True, "reason": "to see what comes true"})
+        run = await client.succeed("/score/batches")
+        assert run["n_accounts_scored"] == churned.size
+        early = await client.succeed("/monitor")
+        assert early["realised"][0]["n_immature"] == churned.size
+
+        file = io.BytesIO()
+        pq.write_table(pa.Table.from_pandas(invoices[invoices["at"] >= scored_at], preserve_index=False), file)
+        told = await client.call("POST", "/datasets/shop/facts/events", 201, content=file.getvalue())
+        assert (told["revision"], told["known_until"]) == (2, "2011-12-10T00:00:00Z")
+        late = await client.succeed("/monitor")
+        realised = late["realised"][0]
+        assert (realised["n"], realised["n_churners"]) == (churned.size, churned.sum())
+        assert realised["auc"] == pytest.approx(0.73, abs=0.04)

@@ -161,6 +161,8 @@ BAD = {
     "no event id": ("events", EVENT + "1,,2024-01-01,x,\n", 2, "event"),
     "a long event id": ("events", EVENT + f"1,{'e' * 3000},2024-01-01,x,\n", 2, "event"),
     "a number that is none": ("events", EVENT + "1,e1,2024-01-01,x,1\n1,e2,2024-01-01,x,lots\n", 3, "amount"),
+    "a number beyond counting": ("events", EVENT + "1,e1,2024-01-01,x,1e300\n", 2, "amount"),
+    "no end of money": ("events", EVENT + "1,e1,2024-01-01,x,inf\n", 2, "amount"),
     "ended before it began": ("subscriptions", SUBSCRIPTION + "1,s1,2024-02-01,2024-01-31,pro\n", 2, "ended_at"),
     "no start": ("subscriptions", SUBSCRIPTION + "1,s1,,2024-01-31,pro\n", 2, "started_at"),
     "no subscription id": ("subscriptions", SUBSCRIPTION + "1,,2024-01-01,,pro\n", 2, "number"),

@@ -160,8 +160,8 @@ async def test_a_copy_that_can_not_be_leaves_nothing(
         await copy(services, "score")
     faults = {
         "INSERT INTO shop.labels SELECT * FROM shop.labels LIMIT 1": "At .*: The labels have an account twice",
-        "TRUNCATE shop.labels; INSERT INTO shop.labels SELECT id, tier FROM shop.accounts": "churn has two",
-        "UPDATE shop.labels SET word = 'no'": "No cell of churned is 'yes'",
+        "TRUNCATE shop.labels; INSERT INTO shop.labels SELECT id, tier FROM shop.accounts": "'yes' does not occur",
+        "UPDATE shop.labels SET word = 'no'": "it holds 'no' alone",
         "DROP TABLE shop.labels": 'labels_sql: relation "shop.labels" does not exist',
         "TRUNCATE shop.accounts": "returns no row|does not exist",
     }
