@@ -101,8 +101,9 @@ class FeatureQuery:
         cases = "".join(f" WHEN {quote(each.name)} THEN {code}" for code, each in enumerate(self.plan.kinds))
         code = f"CASE kind{cases} ELSE {len(self.plan.kinds)} END" if cases else "0"
         return f"""dated AS (
-            SELECT account_id, occurred_at, {code} AS kind, {self._is_activity("kind")} AS is_activity,
+            SELECT account_id, occurred_at, {code} AS kind,
                    round(quantity * {_PARTS}) AS quantity, round(amount * {_PARTS}) AS amount,
+                   {self._is_activity("kind")} AS is_activity,
                    ceil(date_part('epoch', $1::timestamptz - occurred_at) / 86400)::int AS age,
                    date_part('epoch', occurred_at - lag(occurred_at) OVER
                        (PARTITION BY account_id ORDER BY occurred_at)) AS gap_seconds

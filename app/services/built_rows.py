@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -225,16 +226,14 @@ class BuiltRows:
 
     async def labelled(self, instants: Sequence[datetime | None]) -> LabelledRows:
         """The active accounts of these instants, with what became of them; who left in the lead is left out."""
-        frames = []
-        for instant in instants:
-            if instant is not None:
-                frames += [frame async for frame in self._chunks(instant, CHUNK_SIZE, labelled=True)]
+        dated = [each for each in instants if each is not None]
+        frames = [frame async for frame in self._chunks(dated, CHUNK_SIZE, labelled=True)]
         frame = _stack(frames, self._columns)
         return LabelledRows(frame, sum(map(len, frames)) - len(frame))
 
     def active_chunks(self, *, chunk_size: int) -> AsyncGenerator[Frame]:
         """Accounts that are active now: where the facts that are known end."""
-        return self._chunks(self.known_until, chunk_size, labelled=False)
+        return self._chunks([self.known_until], chunk_size, labelled=False)
 
     async def active_instant(self) -> datetime | None:
         """Where the facts that are known end."""
@@ -270,14 +269,15 @@ class BuiltRows:
         """Nothing: an account that is scored has its horizon before it."""
         return NO_LABELS
 
-    async def _chunks(self, as_of: datetime, chunk_size: int, *, labelled: bool) -> AsyncGenerator[Frame]:
-        """Rows by account; each chunk is a transaction of its own, as a revision never changes.
+    async def _chunks(self, instants: Sequence[datetime], chunk_size: int, *, labelled: bool) -> AsyncGenerator[Frame]:
+        """Rows by instant and account; each chunk is a transaction of its own, as a revision never changes.
 
         Some chunks are made at once, each on a connection of its own, also while the caller works on the one before.
         """
+        bounds_of_all = [each async for each in self._bounds(chunk_size)]
         coming: deque[asyncio.Task[Frame]] = deque()
         try:
-            async for bounds in self._bounds(chunk_size):
+            for as_of, bounds in product(instants, bounds_of_all):
                 coming.append(asyncio.create_task(self.chunk(as_of, bounds, labelled=labelled)))
                 if len(coming) > CHUNKS_AT_ONCE:
                     frame = await coming.popleft()

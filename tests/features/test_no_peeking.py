@@ -108,7 +108,7 @@ async def make_past(store: Store, rules: Rules) -> Past:
 async def features_at(business: Business, revision: int | None, plan: dict[str, Any] | None) -> dict[str, Row]:
     """All rows as of the instant, whether or not their label is known."""
     source = await business.open(revision, plan)
-    chunks = [frame async for frame in source._chunks(AS_OF, 1000, labelled=False)]
+    chunks = [await source.chunk(AS_OF, [""], labelled=False)]
     return rows_of(chunks)
 
 
