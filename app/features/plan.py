@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from app.ml.frame import FeatureKind
@@ -54,39 +53,26 @@ class FeaturePlan:
         )
 
 
-def freeze_plan(
-    spec: EventsIn,
-    kinds: Sequence[Mapping[str, Any]],
-    attributes: Sequence[Attribute],
-    *,
-    before: datetime | None = None,
-) -> FeaturePlan:
-    """The plan of a training that begins now.
+def freeze_plan(spec: EventsIn, kinds: Sequence[Mapping[str, Any]], attributes: Sequence[Attribute]) -> FeaturePlan:
+    """The plan of a training, of what was known at its newest development instant.
 
     Parameters
     ----------
     spec : EventsIn
         At most `max_kinds` kinds have features of their own; those that say who is active always do.
     kinds : sequence of mappings
-        What was counted of each: `kind`, `n`, `n_quantity`, `n_amount`, and its `first_at`.
+        What was counted of each: `kind`, `n`, `n_quantity`, `n_amount`.
     attributes : sequence of Attribute
         All there are.
-    before : datetime or None
-        The newest instant that is learned from: a kind that came later could teach nothing, and counts as `other`.
     """
     always = set(spec.active.event_kinds or ()) if spec.active.kind == "event" else set()
     ranked = sorted(kinds, key=lambda each: (each["kind"] not in always, -each["n"], each["kind"]))
-    named = [each for each in ranked if each["kind"] != OTHER and _is_seen(each, before)]
-    named = named[: max(spec.max_kinds, len(always))]
+    named = [each for each in ranked if each["kind"] != OTHER][: max(spec.max_kinds, len(always))]
     return FeaturePlan(
         kinds=tuple(EventKind(each["kind"], each["n_quantity"] > 0, each["n_amount"] > 0) for each in named),
         attributes=tuple(attributes),
         has_other=len(named) < len(kinds),
     )
-
-
-def _is_seen(kind: Mapping[str, Any], before: datetime | None) -> bool:
-    return before is None or datetime.fromisoformat(kind["first_at"]) < before
 
 
 def unknown_kinds(plan: FeaturePlan, kinds: Sequence[Mapping[str, Any]]) -> dict[str, int]:

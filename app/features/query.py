@@ -60,6 +60,14 @@ class FeatureQuery:
         parts = ", ".join([*self._who_is_active(accounts), *self._labels(accounts)])
         return f"WITH {parts} SELECT account_id, label.churned FROM active JOIN label USING (account_id)"
 
+    def kinds(self) -> str:
+        """What was known of each kind of event: kind, n, n_quantity, n_amount."""
+        return f"""
+            SELECT kind, count(*) AS n, count(quantity) AS n_quantity, count(amount) AS n_amount
+            FROM {self.tables.tables["events"]}
+            WHERE {_seen_at("occurred_at")}
+            GROUP BY kind"""
+
     def _who_is_active(self, accounts: str) -> list[str]:
         """The least that says who is active."""
         if self.spec.active.kind == "subscription":

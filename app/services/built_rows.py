@@ -1,8 +1,10 @@
 """Rows that are built of facts, as they were known at an instant: a `RowSource`."""
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
@@ -26,8 +28,9 @@ from app.features.query import (
 )
 from app.ml.cells import ColumnKind
 from app.ml.frame import Feature, FeatureKind, Frame
-from app.schemas.events import MAX_FEATURES, Fact, utc_instants
+from app.schemas.events import MAX_FEATURES, EventsIn, Fact
 from app.schemas.scoring import RowProblem
+from app.services.fact_schedule import FactSpan, schedule_instants
 from app.services.fact_storing import find_fact_table, spec_of
 from app.services.fact_tables import fact_table, select_member_after
 from app.services.part_tables import StoredColumn
@@ -41,14 +44,9 @@ CHUNKS_AT_ONCE = 2  # a core of the database each; one more frame is in the call
 
 
 async def open_built_rows(
-    sessions: Sessions,
-    dataset: Dataset,
-    revision: Revision,
-    plan: Mapping[str, Any] | None,
-    *,
-    before: datetime | None = None,
+    sessions: Sessions, dataset: Dataset, revision: Revision, plan: Mapping[str, Any] | None
 ) -> "BuiltRows":
-    """The rows of a revision of facts, by the plan of a version or by one that is frozen now, of what came `before`.
+    """The rows of a revision of facts, by the plan of a version or by one of all kinds of event that there are.
 
     Raises
     ------
@@ -57,32 +55,32 @@ async def open_built_rows(
     RowsDoNotFit
         Where accounts have lost an attribute that the plan names.
     """
-    spec, facts = spec_of(dataset), revision.facts or {}
+    spec = spec_of(dataset)
+    facts = _require_facts(dataset, spec, revision)
+    async with sessions() as session:
+        attributes = await _attributes(session, revision)
+    if plan is None:
+        frozen = freeze_plan(spec, facts["events"]["kinds"], [Attribute(*each[:2]) for each in attributes])
+    else:
+        frozen = FeaturePlan.from_json(plan)
+    _require_attributes(revision, frozen, attributes)
+    tables: dict[Fact, str] = {fact: f"data.{fact_table(facts[fact]['table_id'])}" for fact in spec.facts}
+    where = FactTables(tables, {name: column for name, _, column in attributes})
+    query = FeatureQuery(spec, frozen, where, define_features(spec, frozen))
+    _require_few(revision, len(query.definitions))
+    return BuiltRows(sessions, dataset, revision, query, is_free=plan is None)
+
+
+def _require_facts(dataset: Dataset, spec: EventsIn, revision: Revision) -> dict[str, Any]:
+    facts = revision.facts or {}
     missing = [fact for fact in spec.facts if fact not in facts]
     if missing:
         detail = f"Dataset {dataset.name} has no {missing[0]} yet."
         raise NoRows(detail, hint=f"Upload them with PUT /datasets/{dataset.name}/facts/{missing[0]}.")
     if facts["known_until"] is None:
-        hint = "Accounts can be scored once there is a fact that is not dated in the future."
-        raise NoRows(f"All facts of {dataset.name} lie in the future.", hint=hint)
-    async with sessions() as session:
-        attributes = await _attributes(session, revision)
-    if plan is None:
-        kinds = facts["events"]["kinds"]
-        frozen = freeze_plan(spec, kinds, [Attribute(*each[:2]) for each in attributes], before=before)
-    else:
-        frozen = FeaturePlan.from_json(plan)
-    _require_attributes(revision, frozen, attributes)
-    definitions = define_features(spec, frozen)
-    _require_few(revision, len(definitions))
-    tables: dict[Fact, str] = {fact: f"data.{fact_table(facts[fact]['table_id'])}" for fact in spec.facts}
-    query = FeatureQuery(
-        spec,
-        frozen,
-        FactTables(tables, {name: column for name, _, column in attributes}),
-        definitions,
-    )
-    return BuiltRows(sessions, dataset, revision, query, is_free=plan is None)
+        hint = "Accounts can be scored once there is an event that is not dated in the future."
+        raise NoRows(f"All events of {dataset.name} lie in the future.", hint=hint)
+    return facts
 
 
 async def _attributes(session: AsyncSession, revision: Revision) -> list[tuple[str, FeatureKind, str]]:
@@ -174,10 +172,24 @@ class BuiltRows:
         return RowProblem(code="inactive_account", detail=detail)
 
     async def frozen(self, newest: datetime | None) -> "BuiltRows":
-        """With a plan of the kinds of event that came before the newest instant of the training."""
+        """With a plan of the kinds of event that were known at the newest instant of the training.
+
+        What came later, or became known later, has no say in which kinds have features of their own.
+        """
         if not self._is_free or newest is None:
             return self
-        return await open_built_rows(self._sessions, self._dataset, self._revision, None, before=newest)
+        spec, plan = self._query.spec, self._query.plan
+        plan = freeze_plan(spec, await self._kinds_known(newest), plan.attributes)
+        query = replace(self._query, plan=plan, definitions=define_features(spec, plan))
+        return BuiltRows(self._sessions, self._dataset, self._revision, query, is_free=False)
+
+    async def _kinds_known(self, as_of: datetime) -> list[dict[str, Any]]:
+        counts = [(name, pa.int64()) for name in ("n", "n_quantity", "n_amount")]
+        schema = pa.schema([("kind", pa.string()), *counts])
+        async with self._sessions() as session:
+            connection = await session.connection()
+            found = await copy_out(connection, self._query.kinds(), as_of, self._revision.number, schema=schema)
+        return list(found.to_pylist())
 
     @property
     def known_until(self) -> datetime:
@@ -187,34 +199,23 @@ class BuiltRows:
     async def matured(self, *, now: datetime | None) -> MaturedInstants:
         """Every `step_days` back from the newest instant whose horizon is over, or those that the description names."""
         until = self.known_until if now is None else min(self.known_until, now)
-        newest = until - label_span(self._dataset)
-        instants = [each for each in self._schedule(until) if each <= newest]
-        immature = [each for each in self._schedule(until) if newest < each <= until]
-        n_immature = sum([await self._count_active(each) for each in immature])
-        if not instants:
+        schedule = schedule_instants(self._query.spec, self._span(until))
+        n_immature = sum([await self._count_active(each) for each in schedule.immature])
+        if not schedule.matured:
             hint = (
-                f"Facts are known from {self._first.date()} to {until.date()}: bring older or newer ones, or ask for "
+                f"Events are known from {self._first('events').date()} to {until.date()}: bring older or newer ones, "
             )
-            raise nothing_to_train_on(self._dataset, self._revision, n_immature, hint + "a shorter horizon.")
-        return MaturedInstants(tuple(instants), n_immature)
+            raise nothing_to_train_on(self._dataset, self._revision, n_immature, hint + "or ask for a shorter horizon.")
+        return MaturedInstants(schedule.matured, n_immature, schedule.warnings)
 
-    def _schedule(self, until: datetime) -> list[datetime]:
-        """Instants, newest first, at which somebody can be active."""
-        spec = self._query.spec
-        if spec.instants:
-            return utc_instants(spec)
-        step = timedelta(days=spec.step_days)
-        newest = until - label_span(self._dataset)
-        later = [newest + n * step for n in range(1, 1 + (until - newest) // step)]
-        first = self._first + timedelta(days=spec.active.days if spec.active.kind == "event" else 0)
-        matured = [newest - n * step for n in range(spec.max_instants)]
-        return [*reversed(later), *(each for each in matured if each > first)]
+    def _span(self, until: datetime) -> FactSpan:
+        rule = self._query.spec.active
+        active_from = self._first("events" if rule.kind == "event" else "subscriptions")
+        wait = timedelta(days=rule.days if rule.kind == "event" else 0)
+        return FactSpan(self._first("events"), active_from + wait, until, label_span(self._dataset))
 
-    @property
-    def _first(self) -> datetime:
-        facts = self._revision.facts or {}
-        of = "subscriptions" if self._query.spec.active.kind == "subscription" else "events"
-        first: str | None = facts[of]["first_at"]
+    def _first(self, fact: Fact) -> datetime:
+        first: str | None = (self._revision.facts or {})[fact]["first_at"]
         return self.known_until if first is None else datetime.fromisoformat(first)
 
     async def _count_active(self, as_of: datetime) -> int:
@@ -261,7 +262,11 @@ class BuiltRows:
             return NO_LABELS
         labels = self._query.labels(EVERY_ACCOUNT)
         instant = f"'{as_of.isoformat()}'::timestamptz"
-        labels = labels.replace("$1::timestamptz", instant).replace("$2", str(self._revision.number))
+        spelled = {
+            "1": instant,
+            "2": str(self._revision.number),
+        }  # it becomes part of a query with parameters of its own
+        labels = re.sub(r"\$([12])(?!\d)", lambda found: spelled[found[1]], labels)
         columns = f'account_id COLLATE "default" AS account_id, {instant} AS as_of, churned'
         return f"SELECT {columns} FROM ({labels}) AS labels WHERE churned IS NOT NULL"  # noqa: S608
 

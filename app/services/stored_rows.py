@@ -14,7 +14,7 @@ from app.ml.cells import ColumnKind
 from app.ml.frame import Feature, Frame
 from app.schemas.scoring import RowProblem
 from app.services.part_tables import StoredColumn, part_ids, select_account_after, select_rows, stored_columns
-from app.services.row_source import NO_LABELS, LabelledRows, MaturedInstants, nothing_to_train_on
+from app.services.row_source import NO_LABELS, LabelledRows, MaturedInstants, label_span, nothing_to_train_on
 from app.sql import read_query
 from app.tables import Dataset, Revision
 
@@ -65,7 +65,7 @@ class StoredRows:
         dataset = self._dataset
         async with self._sessions() as session:
             rows = select_rows(await part_ids(session, self._revision), [])
-            days = None if dataset.horizon_days is None else dataset.lead_days + dataset.horizon_days
+            days = None if dataset.horizon_days is None else label_span(dataset).days
             query = text(read_query("training_instants").replace("{rows}", rows))
             instants = (await session.execute(query, {"now": now, "days": days})).all()
         matured = [each for each in instants if not each.immature and each.n_labelled]

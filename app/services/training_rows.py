@@ -212,6 +212,7 @@ def _describe(
         "as_of": None if rows.as_of is None else rows.as_of.isoformat(),
         "information_end": None if rows.information_end is None else rows.information_end.isoformat(),
         "sides": sides,
+        "matured_at": _matured_at(dataset, chosen),
         "left_out": {"n_immature": chosen.n_immature, "n_unlabelled": n_unlabelled},
     }
     if chosen.dealt is not None:
@@ -223,6 +224,14 @@ def _describe(
         sides["test"]["n_known"] = int((on_test & rows.known).sum())
         sides["test"]["n_new"] = int((on_test & ~rows.known).sum())
     return described
+
+
+def _matured_at(dataset: Dataset, chosen: ChosenInstants) -> dict[str, str]:
+    """By instant: when the labels of its rows became final."""
+    dated = sorted(each for each in chosen.instants if each is not None)
+    if dataset.horizon_days is None:
+        return {}
+    return {each.isoformat(): (each + label_span(dataset)).isoformat() for each in dated}
 
 
 def _describe_side(accounts: pa.Array, churned: Floats, on_side: Bools) -> dict[str, Any]:

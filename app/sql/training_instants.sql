@@ -1,6 +1,6 @@
 -- training_instants --
 -- A row per instant of {rows}, the rows of a revision, the newest first (one row, of null, in undated data).
---   :now   the instant by which a row is matured; :days  lead and horizon, null where the dataset names no horizon
+--   :now   the instant by which a row is matured; :days  lead, horizon and grace, null where the dataset names no horizon
 SELECT as_of,
        count(*) AS n_rows,
        count(churned) AS n_labelled,

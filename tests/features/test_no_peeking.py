@@ -90,6 +90,7 @@ class Past:
     rows: dict[str, Row]
     split: dict[str, Any]
     data_hash: str
+    plan_of_training: dict[str, Any] | None
 
 
 async def make_past(store: Store, rules: Rules) -> Past:
@@ -102,7 +103,13 @@ async def make_past(store: Store, rules: Rules) -> Past:
     source = await business.open()
     training = await store.services.frames.training_rows(await business.dataset(), source, split="temporal")
     rows = await features_at(business, None, source.plan)
-    return Past(business, business.revision, source.plan, rows, training.split, hash_of(training))
+    plan = await plan_of_training(business)
+    return Past(business, business.revision, source.plan, rows, training.split, hash_of(training), plan)
+
+
+async def plan_of_training(business: Business) -> dict[str, Any] | None:
+    """Which kinds of event have features of their own, for a training whose newest instant this is."""
+    return (await (await business.open()).frozen(AS_OF)).plan
 
 
 async def features_at(business: Business, revision: int | None, plan: dict[str, Any] | None) -> dict[str, Row]:
@@ -144,12 +151,29 @@ async def test_facts_that_are_added_later_change_no_row_before(past: Past, facts
             await business.send(name, fresh)
     assert await features_at(business, None, past.plan) == past.rows
     assert await rebuilt_hash(past) == past.data_hash
+    assert await plan_of_training(business) == past.plan_of_training
 
 
 def was_known(fact: AnyFact) -> bool:
     dated = getattr(fact, {AccountFact: "valid_from", SubscriptionFact: "started_at"}.get(type(fact), "occurred_at"))
     made = fact.created_at < AS_OF if isinstance(fact, AccountFact) else True
     return bool(dated < AS_OF and made and (fact.recorded_at is None or fact.recorded_at < AS_OF))
+
+
+async def test_kinds_that_are_many_later_have_no_say_in_the_features(store: Store) -> None:
+    """With room for one kind: logins were the commonest that were known, whatever came after."""
+    rules = Rules(active_days=90, max_kinds=1, has_accounts=False, has_subscriptions=False)
+    business = await store.describe(rules)
+    known = [EventFact("a1", "", AS_OF - n * DAY, "login", None, None, None) for n in range(1, 20)]
+    rare = [EventFact("a1", "", AS_OF - n * DAY, "call", 1.0, None, None) for n in range(1, 4)]
+    await business.send("events", [*known, *rare])
+    plan = await plan_of_training(business)
+    assert plan is not None
+    assert ([each["name"] for each in plan["kinds"]], plan["has_other"]) == (["login"], True)
+    late = [EventFact("a2", "", AS_OF - DAY, "call", 1.0, 2.0, AS_OF + DAY) for _ in range(100)]
+    after = [EventFact("a2", "", AS_OF + DAY, "visit", None, 5.0, None) for _ in range(100)]
+    await business.send("events", [*late, *after])
+    assert await plan_of_training(business) == plan
 
 
 @settings(FUTURE, max_examples=5)
@@ -208,7 +232,7 @@ async def test_rows_are_rebuilt_to_the_last_digit_whatever_came_since(store: Sto
     source = await business.open()
     frames, dataset = store.services.frames, await business.dataset()
     training = await frames.training_rows(dataset, source, split="temporal")
-    past = Past(business, business.revision, source.plan, {}, training.split, hash_of(training))
+    past = Past(business, business.revision, source.plan, {}, training.split, hash_of(training), None)
     await business.send("events", some(3000, "a"))
     await business.send("events", some(20_000, "b"))
     assert await rebuilt_hash(past) == past.data_hash

@@ -126,12 +126,12 @@ def month(number: int, labels: str) -> str:
 
 @pytest.mark.parametrize(
     ("now", "instant", "n_immature"),
-    [(datetime(2024, 7, 9, tzinfo=UTC), 4, 8), (datetime(2024, 7, 10, tzinfo=UTC), 5, 4)],
+    [(datetime(2024, 7, 14, tzinfo=UTC), 4, 8), (datetime(2024, 7, 15, tzinfo=UTC), 5, 4)],
 )
 async def test_the_newest_matured_instant_is_trained_on(
     client: httpx.AsyncClient, services: Services, now: datetime, instant: int, n_immature: int
 ) -> None:
-    """May plus 60 days of horizon and 10 of lead is 10 July."""
+    """May plus 60 days of horizon, 10 of lead and 5 of grace is 15 July."""
     await describe(client, as_of_column="day", horizon_days=60, lead_days=10, grace_days=5)
     await upload(client, DATED + month(4, "ynyn") + month(5, "nyny") + month(7, "nnn?"))
     rows = await training_rows(services, now)
