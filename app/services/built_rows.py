@@ -157,6 +157,11 @@ class BuiltRows:
         return self._query.plan.to_json()
 
     @property
+    def complete_until(self) -> datetime | None:
+        """Where the facts end: what accounts did after is not known, however late it is."""
+        return self.known_until
+
+    @property
     def notes(self) -> Sequence[str]:
         """Kinds of event that came after the plan was made."""
         if not self.other_kinds:

@@ -113,6 +113,7 @@ class Monitoring:
             revision = await get_revision(session, dataset)
             runs = await list_runs_up_to(session, checked, limit=MAX_RUNS)
         newest, found = await self._frames.open(dataset, revision), []
+        now = min(now, newest.complete_until or now)
         for run in runs:
             rows = await self._realised_rows(dataset, run, newest, now=now)
             figures = await asyncio.to_thread(

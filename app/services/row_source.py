@@ -49,6 +49,10 @@ class RowSource(Protocol):
         """What a version must keep to get the same columns again; None where they are stored."""
 
     @property
+    def complete_until(self) -> datetime | None:
+        """Up to when it is known what accounts did, where that is not the present."""
+
+    @property
     def notes(self) -> Sequence[str]:
         """Sentences for whoever scores these rows."""
 

@@ -30,6 +30,7 @@ class StoredRows:
     """A revision whose rows are kept as they are: a `RowSource`."""
 
     plan: dict[str, Any] | None = None
+    complete_until: datetime | None = None
     notes: Sequence[str] = ()
 
     def __init__(self, sessions: Sessions, dataset: Dataset, revision: Revision) -> None:
