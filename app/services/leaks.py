@@ -50,9 +50,17 @@ class Leaks:
 
 async def probe_rows(rows: TrainingRows) -> tuple[Finding, ...]:
     """Labels of development rows only are looked at; the test side lends its features, to find twins."""
-    development = rows.frame.take(np.flatnonzero(rows.sides != "test"))
+    at = np.flatnonzero(rows.sides != "test")
+    development, positions = rows.frame.take(at), await rows.source.positions(rows.frame)
     lagged = await _seen_earlier(rows.source, development)
-    leaks = await asyncio.to_thread(find_leaks, development, rows.features, seed=SEED, lagged=lagged)
+    leaks = await asyncio.to_thread(
+        find_leaks,
+        development,
+        rows.features,
+        seed=SEED,
+        lagged=lagged,
+        source_positions=None if positions is None else positions[at],
+    )
     twins = await asyncio.to_thread(find_twins, rows.frame, rows.features, rows.sides, seed=SEED)
     return sort_findings([*leaks, *twins])
 
