@@ -164,6 +164,13 @@ class LeaksFound(HoldfastError):
     )
 
 
+class TooMuchToLookAt(HoldfastError):
+    """A dataset is larger than what is searched for leaks while a caller waits."""
+
+    status, code, title = 409, "too_much_to_look_at", "The rows are too many to look for leaks now"
+    hint = "POST /train looks for leaks as one of its steps, in a worker; afterwards they are told here."
+
+
 class RowsDoNotFit(HoldfastError):
     """A revision lacks what a version reads, or holds it in another kind."""
 

@@ -1,13 +1,16 @@
 """Leaks in uploaded rows, over HTTP: whether the order of the file is looked at, and how much is looked at at once."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
 from app.container import Services
 from app.services.revisions import get_revision
+from app.services.training_rows import TrainingRows
 
 DESCRIBED = {"name": "d", "id_column": "id", "label_column": "left", "positive_value": "yes", "split_seed": 1}
 HEADER = "id,seats,left\n"
@@ -82,3 +85,40 @@ async def test_positions_are_the_places_of_labelled_rows_in_the_file(
     positions = await source.positions(frame)
     assert positions is not None
     assert (positions - 1).tolist() == frame.features["place"].to_pylist()
+
+
+async def test_more_cells_than_the_service_holds_are_refused(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400 accounts at one instant with one feature."""
+    await describe(client)
+    await upload(client, draw_rows())
+    monkeypatch.setattr("app.services.leaks.MAX_CELLS", 400)
+    assert await look(client) == {}
+    monkeypatch.setattr("app.services.leaks.MAX_CELLS", 399)
+    answer = await client.get("/datasets/d/leaks")
+    assert (answer.status_code, answer.json()["code"]) == (409, "too_much_to_look_at")
+    assert "400 x 1 x 1 = 400 cells" in answer.json()["detail"]
+    assert "POST /train" in answer.json()["hint"]
+
+
+async def test_one_look_at_a_time_is_taken(
+    client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await describe(client)
+    await upload(client, draw_rows())
+    now, most, read = 0, 0, services.frames.training_rows
+
+    async def counted(*args: Any, **options: Any) -> TrainingRows:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        await asyncio.sleep(0.05)
+        try:
+            return await read(*args, **options)
+        finally:
+            now -= 1
+
+    monkeypatch.setattr(services.frames, "training_rows", counted)
+    looks = await asyncio.gather(*(services.leaks.find("d") for _ in range(3)))
+    assert [each.job_id for each in looks] == [None] * 3
+    assert most == 1
