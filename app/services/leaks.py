@@ -102,7 +102,7 @@ def _aligned(frame: Frame, rows: np.ndarray[tuple[int], np.dtype[np.int64]], day
 
 
 def require_no_leaks(findings: Sequence[Finding], accepted: Sequence[str]) -> list[str]:
-    """Sentences on what does not stop the training.
+    """Sentences on what does not stop the training, also on what is accepted in vain.
 
     Raises
     ------
@@ -115,4 +115,6 @@ def require_no_leaks(findings: Sequence[Finding], accepted: Sequence[str]) -> li
         detail = f"{names}: {stopping[0].sentence} {stopping[0].remedy}"
         raise LeaksFound(detail, findings=[each.to_json() for each in stopping[:50]])
     words = {Level.CERTAIN: "Accepted leak", Level.SUSPECTED: "Suspected leak"}
-    return [f"{words[each.level]} {each.name}: {each.sentence}" for each in findings]
+    told = [f"{words[each.level]} {each.name}: {each.sentence}" for each in findings]
+    vain = sorted(set(accepted) - {each.name for each in findings})
+    return [*told, *(f"accept_leaks names {name}, which was not found." for name in vain)]
