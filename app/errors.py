@@ -269,6 +269,13 @@ class RowsComeFromTable(HoldfastError):
     hint = "Change the table; the next training or scoring copies it. Or make another dataset without source_table."
 
 
+class RowsAreBuilt(HoldfastError):
+    """Rows were sent to a dataset whose rows are built of facts."""
+
+    status, code, title = 409, "rows_are_built", "The rows of this dataset are built of facts"
+    hint = "Send the facts: PUT or POST /datasets/{name}/facts/events, and accounts, and subscriptions."
+
+
 class RowsComeFromQuery(HoldfastError):
     """Rows were sent to a dataset whose rows are what its queries say."""
 
