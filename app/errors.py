@@ -164,6 +164,13 @@ class LeaksFound(HoldfastError):
     )
 
 
+class TooMuchToLookAt(HoldfastError):
+    """A dataset is larger than what is searched for leaks while a caller waits."""
+
+    status, code, title = 409, "too_much_to_look_at", "The rows are too many to look for leaks now"
+    hint = "POST /train looks for leaks as one of its steps, in a worker; afterwards they are told here."
+
+
 class RowsDoNotFit(HoldfastError):
     """A revision lacks what a version reads, or holds it in another kind."""
 
@@ -260,6 +267,13 @@ class RowsComeFromTable(HoldfastError):
 
     status, code, title = 409, "rows_come_from_table", "The rows of this dataset come from a table"
     hint = "Change the table; the next training or scoring copies it. Or make another dataset without source_table."
+
+
+class RowsAreBuilt(HoldfastError):
+    """Rows were sent to a dataset whose rows are built of facts."""
+
+    status, code, title = 409, "rows_are_built", "The rows of this dataset are built of facts"
+    hint = "Send the facts: PUT or POST /datasets/{name}/facts/events, and accounts, and subscriptions."
 
 
 class RowsComeFromQuery(HoldfastError):

@@ -261,6 +261,9 @@ class BuiltRows:
             found.append((float(days), frame))
         return found
 
+    async def positions(self, frame: Frame) -> None:
+        """Rows that are built stood in no file."""
+
     async def labels_query(self, as_of: datetime | None) -> str:
         """What became of the accounts that were active at `as_of`, once the facts are complete up to its horizon."""
         if as_of is None or as_of + label_span(self._dataset) > self.known_until:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ class EvidenceRoom:
         """The test side of the revision: as it was split at training, or of what has matured in a newer one."""
         training = candidate.training
         source = await self._frames.open(candidate.dataset, candidate.revision, plan)
-        own = candidate.revision.id == training.revision_id
+        own = _is_own(candidate)
         rows = await self._frames.training_rows(
             candidate.dataset, source, split=training.split["kind"], like=training.split if own else None
         )
@@ -230,15 +231,44 @@ def _describe(candidate: Candidate, test: _TestRows, n_active: int, n_active_sco
         "n_new": int((~test.known).sum()),
         "n_active": n_active,
         "n_active_scored": n_active_scored,
-        "split": rows.split,
+        "information_end": _told_end(candidate.training),
+        "production_information_end": _told_end(candidate.champion_training),
+        "split": rows.split if _is_own(candidate) else _describe_split(candidate.training, test),
         "as_trained": _as_trained(candidate, rows),
         "warnings": list(rows.warnings),
     }
 
 
+def _told_end(training: Training | None) -> str | None:
+    end = None if training is None else training.information_end
+    return None if end is None else end.astimezone(UTC).isoformat()
+
+
+def _is_own(candidate: Candidate) -> bool:
+    """The revision is the one that the version was trained on."""
+    return bool(candidate.revision.id == candidate.training.revision_id)
+
+
+def _describe_split(training: Training, test: _TestRows) -> dict[str, Any]:
+    """What is true of the version on another revision: it learned from none of its sides, and is judged on one."""
+    frame = test.frame
+    churned = np.asarray(frame.churned, dtype=np.float64)
+    side = {
+        "n_rows": len(frame),
+        "n_accounts": len(frame.accounts.unique()),
+        "n_churned": int(churned.sum()),
+        "churn_rate": float(churned.mean()),
+        "n_known": int(test.known.sum()),
+        "n_new": int((~test.known).sum()),
+    }
+    instants = [] if frame.as_of is None else sorted(frame.as_of.unique().to_pylist(), reverse=True)
+    told = {"test": [each.isoformat() for each in instants]}
+    return {"kind": training.split["kind"], "instants": told, "sides": {"test": side}}
+
+
 def _as_trained(candidate: Candidate, rows: TrainingRows) -> bool | None:
     """The rows of its training could be rebuilt exactly, whatever came since; None on another revision."""
-    if candidate.revision.id != candidate.training.revision_id:
+    if not _is_own(candidate):
         return None
     learned = {each["name"] for each in candidate.trained.report["features"]}
     features = [each for each in rows.features if each.name in learned]

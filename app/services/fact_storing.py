@@ -64,7 +64,9 @@ def spec_of(dataset: Dataset) -> EventsIn:
     """
     if dataset.kind != "events" or dataset.spec is None:
         detail = f"Dataset {dataset.name} is of the kind {dataset.kind}: it has rows, not facts."
-        hint = f"Send its rows to /datasets/{dataset.name}/rows, or make another dataset with `kind: events`."
+        takes_rows = dataset.kind == "snapshots" and dataset.source_table is None
+        own = f"Send its rows to /datasets/{dataset.name}/rows, or make" if takes_rows else "Make"
+        hint = f"{own} another dataset with `kind: events`."
         raise InvalidRequest(detail, hint=hint, errors=[FieldError("path/name", "not of the kind events")])
     names = ("name", "kind", "split_seed", "horizon_days", "lead_days", "grace_days")
     return read_spec({name: getattr(dataset, name) for name in names}, dataset.spec)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from app.errors import NoTrainingRows
 from app.ml.frame import Feature, Frame
 from app.schemas.scoring import RowProblem
@@ -79,6 +82,9 @@ class RowSource(Protocol):
 
     async def earlier(self, instant: datetime, account_ids: Sequence[str]) -> list[tuple[float, Frame]]:
         """The rows of these accounts at instants before this one, the nearest first, each with how many days before."""
+
+    async def positions(self, frame: Frame) -> npt.NDArray[np.int64] | None:
+        """Where each row of a frame from `labelled` stood in its file, shape (n,); None where that is not known."""
 
     async def labels_query(self, as_of: datetime | None) -> str:
         """SQL of account_id, as_of and churned: what is known by now of the rows that were scored at `as_of`."""

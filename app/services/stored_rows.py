@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +14,14 @@ from app.db import Sessions, copy_out
 from app.ml.cells import ColumnKind
 from app.ml.frame import Feature, Frame
 from app.schemas.scoring import RowProblem
-from app.services.part_tables import StoredColumn, part_ids, select_account_after, select_rows, stored_columns
+from app.services.part_tables import (
+    StoredColumn,
+    part_ids,
+    part_table,
+    select_account_after,
+    select_rows,
+    stored_columns,
+)
 from app.services.row_source import NO_LABELS, LabelledRows, MaturedInstants, label_span, nothing_to_train_on
 from app.sql import read_query
 from app.tables import Dataset, Revision
@@ -137,6 +145,20 @@ class StoredRows:
                 frame = await self._read(session, rows, as_of, list(account_ids))
             found.append(((instant - as_of) / timedelta(days=1), frame))
         return found
+
+    async def positions(self, frame: Frame) -> npt.NDArray[np.int64] | None:
+        """Of one upload alone, whose rows lie as they came: COPY into a new table appends, and nothing is updated."""
+        if self._dataset.kind == "query" or self._dataset.source_table is not None:
+            return None  # copied, in an order that says nothing of theirs
+        where, args = ("", []) if frame.as_of is None else (" AND as_of = ANY($1)", [frame.as_of.unique().to_pylist()])
+        async with self._sessions() as session:
+            parts = await part_ids(session, self._revision)
+            if len(parts) != 1:
+                return None
+            numbered = f"SELECT *, row_number() OVER (ORDER BY ctid) AS n FROM data.{part_table(parts[0])}"  # noqa: S608
+            query = f"SELECT n FROM ({numbered}) AS r WHERE churned IS NOT NULL{where} ORDER BY account_id, as_of"  # noqa: S608
+            found = await copy_out(await session.connection(), query, *args, schema=pa.schema([("n", pa.int64())]))
+        return np.asarray(found["n"].to_numpy(), dtype=np.int64)
 
     async def labels_query(self, as_of: datetime | None) -> str:
         """The labels, each at the instant that it belongs to.

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from sqlalchemy import select
 
 from app.db import Sessions
 from app.errors import Conflict, ShapFailed
+from app.features.definitions import define_features
+from app.features.plan import FeaturePlan
 from app.ml.explain import ExplanationError
 from app.ml.frame import Feature
 from app.ml.leaks.findings import Finding
@@ -26,6 +28,7 @@ from app.services.artifacts import flat_metrics, flat_params, write_artifacts
 from app.services.bundles import Bundles
 from app.services.datasets import Datasets
 from app.services.fact_sources import is_copied
+from app.services.fact_storing import spec_of
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.leaks import probe_rows, require_no_leaks
@@ -160,7 +163,8 @@ class Trainings:
         rows = replace(rows, features=_without(rows.features, training.exclude_features, dataset))
         await context.step("probe for leaks", 0.03)
         leaks = await probe_rows(rows)
-        warnings = [*rows.warnings, *rows.source.notes, *require_no_leaks(leaks, training.accept_leaks)]
+        found = require_no_leaks(leaks, training.accept_leaks)
+        warnings = [*rows.warnings, *rows.source.notes, *_excluded_in_vain(dataset, rows.source.plan), *found]
         return _Work(context, dataset, revision, rows, model, training, leaks, warnings)
 
     def _track(self, work: _Work, result: TrainingResult, reports: dict[str, dict[str, Any]]) -> str:
@@ -260,6 +264,16 @@ def _without(features: Sequence[Feature], left_out: Sequence[str], dataset: Data
             hint=f"GET /datasets/{dataset.name} lists columns, GET /datasets/{dataset.name}/features what is built.",
         )
     return tuple(each for each in features if each.name not in left_out)
+
+
+def _excluded_in_vain(dataset: Dataset, plan: Mapping[str, Any] | None) -> list[str]:
+    """Sentences on features that a description of events leaves out, though its plan has none of that name."""
+    if dataset.kind != "events" or plan is None:
+        return []
+    spec = spec_of(dataset)
+    every = define_features(spec.model_copy(update={"exclude_features": []}), FeaturePlan.from_json(plan))
+    vain = sorted(set(spec.exclude_features) - {each.name for each in every})
+    return [f"exclude_features of {dataset.name} names {name}, which is no feature of it." for name in vain]
 
 
 def _experiment(work: _Work) -> str:

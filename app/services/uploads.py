@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
-from app.errors import RowsComeFromQuery, RowsComeFromTable, UnsupportedMedia
+from app.errors import RowsAreBuilt, RowsComeFromQuery, RowsComeFromTable, UnsupportedMedia
 from app.schemas.datasets import RowsOut
 from app.services.datasets import Datasets, revision_detail
 from app.services.part_loading import load_part
@@ -84,7 +84,7 @@ def _require_rows(dataset: Dataset) -> None:
     if dataset.kind == "events":
         detail = f"The rows of {dataset.name} are built of facts; they can't be sent to it."
         hint = f"Send the facts: PUT or POST /datasets/{dataset.name}/facts/events, and accounts, and subscriptions."
-        raise RowsComeFromTable(detail, hint=hint)
+        raise RowsAreBuilt(detail, hint=hint)
 
 
 def require_media(media_type: str) -> None:

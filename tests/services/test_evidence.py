@@ -186,6 +186,30 @@ async def test_on_a_newer_revision_new_accounts_are_those_the_version_has_not_me
     assert not evidence.known[came_later].any()
 
 
+async def test_a_version_tells_the_split_it_was_trained_with(world: World, early: Made) -> None:
+    _, told = await world.gather(early, 1)
+    assert told["split"] == early.rows.split
+    assert told["information_end"] == day(175).isoformat()
+    assert told["production_information_end"] is None
+
+
+async def test_on_a_newer_revision_only_the_test_side_is_told_and_what_each_version_knows(
+    world: World, early: Made, late: Made
+) -> None:
+    """Nothing of what a training on that revision would learn from."""
+    evidence, told = await world.gather(early, 2, champion=late)
+    assert told["information_end"] == day(175).isoformat()
+    assert told["production_information_end"] == day(315).isoformat()
+    known = sum(account in learned(early) for account in evidence.accounts)
+    n, n_churned = evidence.y.size, int(evidence.y.sum())
+    side = {"n_rows": n, "n_accounts": n, "n_churned": n_churned, "churn_rate": n_churned / n}
+    assert told["split"] == {
+        "kind": "temporal",
+        "instants": {"test": [day(320).isoformat()]},
+        "sides": {"test": side | {"n_known": known, "n_new": n - known}},
+    }
+
+
 async def test_versions_are_compared_on_rows_after_what_both_know(world: World, early: Made, late: Made) -> None:
     """Day 180 is fair to the early one alone; day 320 to both."""
     evidence, _ = await world.gather(early, 1, champion=late)

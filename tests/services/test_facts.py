@@ -224,7 +224,8 @@ async def test_each_kind_of_dataset_takes_its_own(store: Store, name: str) -> No
     assert refused.status_code == 422
     assert "/datasets/flat/rows" in refused.json()["hint"]
     refused = await store.http.put(f"/datasets/{name}/rows", content="id,left\n1,yes\n")
-    assert refused.status_code == 409
+    assert (refused.status_code, refused.json()["code"]) == (409, "rows_are_built")
+    assert refused.json()["title"] == "The rows of this dataset are built of facts"
     assert f"/datasets/{name}/facts/events" in refused.json()["hint"]
 
 

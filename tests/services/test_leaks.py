@@ -40,13 +40,13 @@ async def client(database_url: str, tmp_path: Path) -> AsyncIterator[Client]:
         yield client
 
 
-async def bring(client: Client, folder: Path, name: str, *leaks: str) -> None:
+async def bring(client: Client, folder: Path, name: str, *leaks: str, **more: Any) -> None:
     """A business whose facts have these leaks."""
     config = SimulatorConfig(n_accounts=N_ACCOUNTS, leaks=leaks)
     days = {"horizon_days": config.horizon_days, "lead_days": config.lead_days, "grace_days": config.grace_days}
     folder.mkdir()
     write_files(config, folder)
-    await client.call("POST", "/datasets", 201, json=DESCRIBED | {"name": name} | days)
+    await client.call("POST", "/datasets", 201, json=DESCRIBED | {"name": name} | days | more)
     for table in TABLES:
         file = (folder / f"{table}.parquet").read_bytes()
         await client.call("PUT", f"/datasets/{name}/facts/{table}", 201, content=file)
@@ -105,3 +105,14 @@ async def test_a_suspected_leak_warns(client: Client, tmp_path: Path) -> None:
     job = await train(client)
     assert job["status"] == "succeeded", job["problem"]
     assert any(each.startswith("Suspected leak account_id:") for each in job["result"]["warnings"])
+
+
+async def test_names_that_match_nothing_are_told(client: Client, tmp_path: Path) -> None:
+    await bring(client, tmp_path / "facts", "vain", exclude_features=["country", "n_logins_30d"])
+    job = await train(client, accept_leaks=["account_seats:single_feature"])
+    assert job["status"] == "succeeded", job["problem"]
+    vain = [each for each in job["result"]["warnings"] if "names" in each]
+    assert vain == [
+        "exclude_features of vain names n_logins_30d, which is no feature of it.",
+        "accept_leaks names account_seats:single_feature, which was not found.",
+    ]

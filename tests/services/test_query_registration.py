@@ -183,6 +183,13 @@ async def test_rows_can_not_be_sent(client: httpx.AsyncClient, warehouse: Wareho
     assert (answer.status_code, answer.json()["code"]) == (409, "rows_come_from_query")
 
 
+async def test_nor_can_facts_and_nobody_is_sent_to_send_rows(client: httpx.AsyncClient, warehouse: Warehouse) -> None:
+    await create(client, warehouse)
+    answer = await client.put("/datasets/shop/facts/events", content="account_id,kind\n1,login\n")
+    assert answer.status_code == 422
+    assert answer.json()["hint"] == "Make another dataset with `kind: events`."
+
+
 async def test_instants_that_are_named_are_tried(
     client: httpx.AsyncClient, warehouse: Warehouse, accounts: list[Account]
 ) -> None:
