@@ -1,7 +1,7 @@
 """From the rows of a file to facts: which column is what, cells of the right kind, and what is counted on the way."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ _INSTANT = pa.timestamp("us", "UTC")
 _COUNTED = {"n": "kind", "n_quantity": "quantity", "n_amount": "amount"}  # by kind of event: rows that have the column
 MAX_LENGTHS = {"kind": 100, "event_id": MAX_ID_LENGTH, "subscription_id": MAX_ID_LENGTH}  # what stands in indexes
 EVENT = "event"  # the kind of all events where no column tells
+_OWN_TIMES = {name for columns in FIXED.values() for name, kind, _ in columns if kind is ColumnKind.TIMESTAMP}
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ def _require_order(file: RowFile, chunk: Chunk, begin: pa.Array, end: pa.Array, 
 class FactTally:
     """What is counted of the facts of one kind, over all uploads of its table.
 
-    `last_at` is the newest instant that any of them names and that is not in the future.
+    `first_at` and `last_at` are the ends of when they happened, as far as that is not in the future. When they were
+    recorded does not count: a correction tells nothing of the days before it.
     """
 
     n_rows: int = 0
@@ -165,9 +167,8 @@ class FactTally:
     def add(self, rows: pa.Table, *, now: datetime) -> None:
         """Count the rows of a chunk."""
         self.n_rows += rows.num_rows
-        for name in rows.column_names:
-            if rows.schema.field(name).type == _INSTANT:
-                self._see(rows[name], now)
+        for name in _OWN_TIMES.intersection(rows.column_names):
+            self._see(rows[name], now)
         if "kind" in rows.column_names:
             self._see_kinds(rows)
             for figure, column in _COUNTED.items():
@@ -218,14 +219,13 @@ class FactTally:
         return cls(data["n_rows"], first, last, kinds, firsts)
 
 
-def known_until(spec: EventsIn, tallies: Mapping[Fact, FactTally], now: datetime) -> datetime | None:
-    """Up to when the facts are complete: the end of the UTC day of the newest of them, or now where that is earlier.
+def known_until(events: FactTally | None, now: datetime) -> datetime | None:
+    """Up to when the facts are complete: the end of the UTC day of the newest event, or now where that is earlier.
 
-    Where events say who is active, the newest event: a feed of events that stands still so stops time, whatever
-    else goes on, and nobody is called churned for events that were never delivered.
+    Nothing but events says so: contracts are corrected years later and end on days that were planned, accounts go on
+    by themselves. A feed of events that stands still so stops time, and nobody is called churned, or silent, for
+    events that were never delivered.
     """
-    telling: Iterable[Fact] = ("events",) if spec.active.kind == "event" else tallies
-    newest = max((at for fact in telling if fact in tallies and (at := tallies[fact].last_at)), default=None)
-    if newest is None:
+    if events is None or events.last_at is None:
         return None
-    return min(newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1), now)
+    return min(events.last_at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1), now)

@@ -202,7 +202,7 @@ async def _make_revision(
     facts: dict[str, Any] = {**(newest.facts or {} if newest else {})}
     facts[upload.fact] = {"table_id": table.id, **tally.to_json()}
     tallies = {fact: FactTally.from_json(facts[fact]) for fact in upload.spec.facts if fact in facts}
-    complete = known_until(upload.spec, tallies, now)
+    complete = known_until(tallies.get("events"), now)
     facts["known_until"] = complete.isoformat() if complete else None
     members = f"SELECT count(*) FROM data.{members_table(upload.dataset)}"  # noqa: S608 - a name of ours
     before = newest.data_hash if newest else ""

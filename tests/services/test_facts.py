@@ -322,6 +322,62 @@ async def test_accounts_that_go_on_do_not_say_that_events_are_complete(store: St
     assert told["known_until"] == "2024-03-03T00:00:00Z"
 
 
+CORRECTED = {
+    "accounts": {"recorded_at_column": "seen"},
+    "subscriptions": {"subscription_id_column": "number", "recorded_at_column": "seen"},
+    "events": {"event_id_column": "event", "recorded_at_column": "seen"},
+}
+RULES = {"by contract": {"kind": "subscription"}, "by event": {"kind": "event", "days": 90}}
+
+
+@pytest.fixture(params=RULES.values(), ids=list(RULES))
+async def corrected(store: Store, request: pytest.FixtureRequest) -> str:
+    """A dataset whose facts say when they were recorded, with events until 2024-02-04, under either rule."""
+    store.n_made += 1
+    name = f"corrected{store.n_made}"
+    await describe(store, SHOP | {"name": name, "active": request.param} | CORRECTED)
+    days = [datetime(2024, 1, 6, tzinfo=UTC) + timedelta(days=n) for n in range(30)]
+    events = "".join(f"1,e{n},{day.isoformat()},\n" for n, day in enumerate(days))
+    told = await take(store, name, "events", "account_id,event,occurred_at,seen\n" + events)
+    assert told["known_until"] == "2024-02-05T00:00:00Z"
+    return name
+
+
+BESIDE_EVENTS = {
+    "an event filled in late": ("events", "event,occurred_at,seen\n1,late,2023-03-01,2024-04-20\n"),
+    "a contract corrected years later": (
+        "subscriptions",
+        "number,started_at,ended_at,seen\n1,s1,2023-01-01,,\n1,s1,2023-01-01,2023-12-01,2025-06-01\n",
+    ),
+    "an end that was planned": ("subscriptions", "number,started_at,ended_at,seen\n1,s1,2023-01-01,2024-12-31,\n"),
+    "an account made later": ("accounts", "created_at,seen\n1,2024-08-01,2024-09-01\n"),
+}
+
+
+@pytest.mark.parametrize(("fact", "content"), BESIDE_EVENTS.values(), ids=BESIDE_EVENTS)
+async def test_only_when_events_happened_makes_time_pass(store: Store, corrected: str, fact: str, content: str) -> None:
+    told = await take(store, corrected, fact, "account_id," + content)
+    assert told["known_until"] == "2024-02-05T00:00:00Z"
+
+
+async def test_facts_span_when_they_happened_whenever_they_were_recorded(store: Store, corrected: str) -> None:
+    row = "account_id,event,occurred_at,seen\n1,late,2023-03-01,2024-04-20\n"
+    told = await take(store, corrected, "events", row)
+    assert (told["first_at"], told["last_at"]) == ("2023-03-01T00:00:00Z", "2024-02-04T00:00:00Z")
+    row = "account_id,number,started_at,ended_at,seen\n1,s1,2023-01-01,2023-12-01,2025-06-01\n"
+    told = await take(store, corrected, "subscriptions", row)
+    assert (told["first_at"], told["last_at"]) == ("2023-01-01T00:00:00Z", "2023-12-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+async def test_without_events_nothing_is_known_to_be_complete(store: Store, rule: dict[str, Any]) -> None:
+    store.n_made += 1
+    name = f"silent{store.n_made}"
+    await describe(store, SHOP | {"name": name, "active": rule})
+    for fact in ("accounts", "subscriptions"):
+        assert (await take(store, name, fact, GOOD[fact]))["known_until"] is None
+
+
 async def test_what_is_no_kind_is_refused(store: Store, name: str) -> None:
     await take(store, name, "events", GOOD["events"])
     before = await everything(store)
