@@ -16,7 +16,6 @@ class KindOut(BodyOut):
     n: int
     n_quantity: int = Field(description="Events with a quantity.")
     n_amount: int = Field(description="Events with an amount.")
-    first_at: datetime
 
 
 class FactTableOut(BodyOut):

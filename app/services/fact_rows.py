@@ -162,7 +162,6 @@ class FactTally:
     first_at: datetime | None = None
     last_at: datetime | None = None
     kinds: dict[str, Counter[str]] = field(default_factory=lambda: {figure: Counter() for figure in _COUNTED})
-    kinds_first_at: dict[str, datetime] = field(default_factory=dict)
 
     def add(self, rows: pa.Table, *, now: datetime) -> None:
         """Count the rows of a chunk."""
@@ -170,14 +169,8 @@ class FactTally:
         for name in _OWN_TIMES.intersection(rows.column_names):
             self._see(rows[name], now)
         if "kind" in rows.column_names:
-            self._see_kinds(rows)
             for figure, column in _COUNTED.items():
                 self._count(figure, rows, column)
-
-    def _see_kinds(self, rows: pa.Table) -> None:
-        firsts = rows.group_by("kind").aggregate([("occurred_at", "min")]).to_pylist()
-        for kind, first in ((each["kind"], each["occurred_at_min"]) for each in firsts):
-            self.kinds_first_at[kind] = min(first, self.kinds_first_at.get(kind, first))
 
     def _see(self, instants: pa.ChunkedArray, now: datetime) -> None:
         past = instants.filter(pc.fill_null(pc.less_equal(instants, pa.scalar(now, _INSTANT)), False))
@@ -203,20 +196,15 @@ class FactTally:
             "n_rows": self.n_rows,
             "first_at": None if self.first_at is None else self.first_at.isoformat(),
             "last_at": None if self.last_at is None else self.last_at.isoformat(),
-            "kinds": [self._kind_to_json(kind) for kind in ranked],
+            "kinds": [{"kind": kind, **{figure: self.kinds[figure][kind] for figure in _COUNTED}} for kind in ranked],
         }
-
-    def _kind_to_json(self, kind: str) -> dict[str, Any]:
-        counts = {figure: self.kinds[figure][kind] for figure in _COUNTED}
-        return {"kind": kind, **counts, "first_at": self.kinds_first_at[kind].isoformat()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "FactTally":
         """Read what `to_json` wrote."""
         first, last = (data[name] and datetime.fromisoformat(data[name]) for name in ("first_at", "last_at"))
         kinds = {figure: Counter({each["kind"]: each[figure] for each in data["kinds"]}) for figure in _COUNTED}
-        firsts = {each["kind"]: datetime.fromisoformat(each["first_at"]) for each in data["kinds"]}
-        return cls(data["n_rows"], first, last, kinds, firsts)
+        return cls(data["n_rows"], first, last, kinds)
 
 
 def known_until(events: FactTally | None, now: datetime) -> datetime | None:

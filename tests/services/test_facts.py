@@ -91,8 +91,8 @@ async def test_facts_of_each_kind_are_taken_in_and_told(store: Store, name: str)
     events = told["events"]
     assert (events["first_at"], events["last_at"]) == ("2024-03-01T10:00:00Z", "2024-03-02T00:00:00Z")
     assert events["kinds"] == [
-        {"kind": "login", "n": 1, "n_quantity": 0, "n_amount": 0, "first_at": "2024-03-01T10:00:00Z"},
-        {"kind": "buy", "n": 1, "n_quantity": 0, "n_amount": 1, "first_at": "2024-03-02T00:00:00Z"},
+        {"kind": "login", "n": 1, "n_quantity": 0, "n_amount": 0},
+        {"kind": "buy", "n": 1, "n_quantity": 0, "n_amount": 1},
     ]
     assert events["known_until"] == "2024-03-03T00:00:00Z"
     [chunk] = [each async for each in (await open_rows(store.services, name)).active_chunks(chunk_size=10)]
@@ -277,19 +277,7 @@ async def test_kinds_are_counted_right_over_uploads_however_many_there_are(store
     await take(store, name, "events", EVENT + first)
     told = await take(store, name, "events", EVENT + "".join(f"1,b{n},2024-01-02,kind 299,1\n" for n in range(9)))
     counts = {"n": 10, "n_quantity": 0, "n_amount": 10}
-    assert told["kinds"][0] == {"kind": "kind 299", **counts, "first_at": "2024-01-01T00:00:00Z"}
-
-
-async def test_a_kind_that_came_after_what_is_learned_from_counts_as_other(store: Store, name: str) -> None:
-    """Known from the first instants of the training on, `buy` has features of its own; `chat` came later."""
-    days = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(200)]
-    rows = [f"{n % 10},e{n},{day.isoformat()},{'chat' if n > 150 and n % 2 else 'buy'},1" for n, day in enumerate(days)]
-    await take(store, name, "events", EVENT + "\n".join(rows) + "\n")
-    source = await (await open_rows_of_events(store, name)).frozen(days[140])
-    names = [each.name for each in source.features]
-    assert "n_other_30d" in names or "n_other_total" in names
-    assert not [each for each in names if "chat" in each]
-    assert any("chat (" in note for note in source.notes)
+    assert told["kinds"][0] == {"kind": "kind 299", **counts}
 
 
 async def test_what_lies_in_the_future_does_not_make_time_pass(store: Store, name: str) -> None:
