@@ -20,9 +20,11 @@ from app.services.fact_rows import MAX_KINDS, FactPlan, FactTally, fact_rows, kn
 from app.services.fact_tables import (
     add_facts,
     create_fact_table,
+    date_replacements,
     fact_key,
     index_fact_table,
     members_table,
+    replaced_key,
     tidy_fact_table,
 )
 from app.services.part_tables import StoredColumn
@@ -153,11 +155,21 @@ async def _load(
     now: datetime,
 ) -> None:
     """Chunk by chunk."""
+    replaces = _may_replace(upload, tally)
+    key = replaced_key(upload.spec, upload.fact)
     async with aclosing(read_ahead(_chunks(upload, plan, number))) as chunks:
         async for rows in chunks:
+            if replaces:
+                rows = await date_replacements(session, table, rows, key, number=number, now=now)  # noqa: PLW2901
             await add_facts(session, upload.dataset, table, rows)
             tally.add(rows, now=now)
             _require_kinds(upload, tally)
+
+
+def _may_replace(upload: _Upload, before: FactTally) -> bool:
+    """Whether a row may take the place of one that is there, without saying since when it was known."""
+    is_keyed = fact_key(upload.spec, upload.fact) is not None
+    return bool(before.n_rows) and is_keyed and upload.spec.facts[upload.fact].recorded_at_column is None
 
 
 def _require_kinds(upload: _Upload, tally: FactTally) -> None:

@@ -1,8 +1,11 @@
 """Tables of facts in schema `data`: rows are only ever added, each with the number of the revision that brought it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,6 +34,7 @@ FIXED: dict[Fact, tuple[tuple[str, ColumnKind, bool], ...]] = {
     ),
 }
 _TYPES = {**SQL_TYPES, ColumnKind.TIMESTAMP: "timestamptz"}
+_KEY_TYPES = {"account_id": "text"} | {name: _TYPES[kind] for columns in FIXED.values() for name, kind, _ in columns}
 
 
 def fact_table(table_id: int) -> str:
@@ -87,6 +91,15 @@ def fact_key(spec: EventsIn, fact: Fact) -> str | None:
     return "event_id" if spec.events.event_id_column else None
 
 
+def replaced_key(spec: EventsIn, fact: Fact) -> str | None:
+    """What tells facts of an account apart that do not replace each other; None where each account has but one.
+
+    Of accounts that do not say since when they are so, any row replaces the one before.
+    """
+    is_undated = fact == "accounts" and spec.accounts is not None and spec.accounts.valid_from_column is None
+    return None if is_undated else fact_key(spec, fact)
+
+
 async def add_facts(session: AsyncSession, dataset: Dataset, table: FactTable, rows: pa.Table) -> None:
     """Append rows by COPY, and the accounts that they name to the members."""
     connection = await session.connection()
@@ -95,6 +108,38 @@ async def add_facts(session: AsyncSession, dataset: Dataset, table: FactTable, r
         text(f"INSERT INTO data.{members_table(dataset)} SELECT unnest(CAST(:ids AS text[])) ON CONFLICT DO NOTHING"),
         {"ids": rows["account_id"].unique().to_pylist()},
     )
+
+
+async def date_replacements(
+    session: AsyncSession, table: FactTable, rows: pa.Table, key: str | None, *, number: int, now: datetime
+) -> pa.Table:
+    """Rows in place of others that came before revision `number` as recorded `now`: before, the others were known.
+
+    `key` tells the facts of an account apart; without it there is one.
+    """
+    again = await _find_again(session, table, rows, key, number)
+    if not again:
+        return rows
+    replaces = np.zeros(rows.num_rows, dtype=bool)
+    replaces[again] = True
+    recorded_at = pc.if_else(pa.array(replaces), pa.scalar(now, pa.timestamp("us", "UTC")), None)
+    return rows.append_column("recorded_at", recorded_at)
+
+
+async def _find_again(
+    session: AsyncSession, table: FactTable, rows: pa.Table, key: str | None, number: int
+) -> Sequence[int]:
+    """The positions of rows whose account and key are in the table: one query, answered by the index of keys."""
+    compared = ["account_id", *([key] if key else [])]
+    arrays = ", ".join(f"CAST(:{each} AS {_KEY_TYPES[each]}[])" for each in compared)
+    same = " AND ".join(f"old.{each} = new.{each}" for each in compared)
+    query = f"""
+        SELECT new.n - 1
+        FROM unnest({arrays}) WITH ORDINALITY AS new ({", ".join(compared)}, n)
+        WHERE EXISTS (SELECT 1 FROM data.{fact_table(table.id)} AS old WHERE {same} AND old.added_in < :number)
+        """  # noqa: S608 - names of ours
+    cells = {each: rows[each].to_pylist() for each in compared}
+    return (await session.scalars(text(query), {**cells, "number": number})).all()
 
 
 async def tidy_fact_table(sessions: Sessions, table_id: int) -> None:

@@ -366,6 +366,97 @@ async def test_without_events_nothing_is_known_to_be_complete(store: Store, rule
         assert (await take(store, name, fact, GOOD[fact]))["known_until"] is None
 
 
+UNDATED = {
+    "accounts": {"id_column": "id"},
+    "subscriptions": {"id_column": "id", "subscription_id_column": "number", "plan_column": "plan"},
+    "events": {"id_column": "id", "event_id_column": "event", "amount_column": "amount"},
+}
+UNDATED_FACTS = {
+    "accounts": "id,created_at,seats\n1,2024-01-01,5\n2,2024-01-01,6\n",
+    "subscriptions": "id,number,started_at,ended_at,plan\n1,s1,2024-01-01,,basic\n2,s2,2024-01-01,,basic\n",
+    "events": "id,event,occurred_at,amount\n1,e1,2024-02-01,7\n2,e2,2024-02-01,8\n1,e3,2024-04-30,1\n",
+}
+AGAIN = {
+    "an attribute": ("accounts", "id,created_at,seats\n1,2024-01-01,50\n3,2024-01-01,60\n", "seats", 5.0),
+    "an attribute and the birth": ("accounts", "id,created_at,seats\n1,2024-01-09,50\n3,2024-01-01,60\n", "seats", 5.0),
+    "a plan": (
+        "subscriptions",
+        UNDATED_FACTS["subscriptions"].replace("2,s2", "3,s2").replace("basic", "pro"),
+        "plan",
+        "basic",
+    ),
+    "an amount": (
+        "events",
+        "id,event,occurred_at,amount\n1,e1,2024-02-01,70\n3,e1,2024-02-01,60\n",
+        "amount_event_total",
+        7.0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("fact", "content", "feature", "known"), AGAIN.values(), ids=AGAIN)
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+async def test_what_replaces_an_undated_row_was_not_known_before_it_came(
+    store: Store, rule: dict[str, Any], fact: str, content: str, feature: str, known: object
+) -> None:
+    store.n_made += 1
+    name = f"undated{store.n_made}"
+    await describe(store, SHOP | UNDATED | {"name": name, "active": rule})
+    for each, rows in UNDATED_FACTS.items():
+        await take(store, name, each, rows)
+    before = datetime.now(UTC)
+    await take(store, name, fact, content)
+    source = await open_rows(store.services, name)
+    frame = (await source.labelled([datetime(2024, 3, 1, tzinfo=UTC)])).frame
+    assert dict(zip(frame.accounts.to_pylist(), frame.features[feature].to_pylist(), strict=True))["1"] == known
+    recorded = await recorded_at(store, name, fact)
+    assert [(account, at is not None) for account, at in recorded] == [("1", True), ("3", False)]
+    assert before < recorded[0][1] < datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("fact", "first", "second"),
+    [
+        ("accounts", "id,created_at,since\n1,2024-01-01,2024-01-01\n", "1,2024-01-01,2024-02-01"),
+        ("subscriptions", "id,started_at,ended_at\n1,2024-01-01,2024-02-01\n", "1,2024-02-01,"),
+    ],
+)
+async def test_another_state_or_contract_of_an_account_replaces_none(
+    store: Store, fact: str, first: str, second: str
+) -> None:
+    store.n_made += 1
+    name = f"dated{store.n_made}"
+    keys = {"accounts": {"id_column": "id", "valid_from_column": "since"}, "subscriptions": {"id_column": "id"}}
+    await describe(store, SHOP | {"name": name} | keys)
+    await take(store, name, fact, first)
+    await take(store, name, fact, f"{first}{second}\n")
+    assert [at is not None for _, at in sorted(await recorded_at(store, name, fact), key=str)] == [False, True]
+
+
+async def recorded_at(store: Store, name: str, fact: str) -> list[Any]:
+    """Account and recorded_at of the rows that the newest revision brought."""
+    async with store.services.sessions() as session:
+        dataset = await store.services.datasets.resolve(session, name)
+        revision = await get_revision(session, dataset)
+        table = f"data.facts_{(revision.facts or {})[fact]['table_id']}"
+        query = f"SELECT account_id, recorded_at FROM {table} WHERE added_in = :number ORDER BY account_id"
+        return [tuple(row) for row in await session.execute(text(query), {"number": revision.number})]
+
+
+async def test_labels_read_what_replaced_an_undated_row(store: Store) -> None:
+    store.n_made += 1
+    name = f"undated{store.n_made}"
+    await describe(store, SHOP | UNDATED | {"name": name, "active": RULES["by contract"]})
+    for fact, rows in UNDATED_FACTS.items():
+        await take(store, name, fact, rows)
+    row = "id,number,started_at,ended_at,plan\n1,s1,2024-01-01,2024-03-10,pro\n"
+    await take(store, name, "subscriptions", row)
+    frame = (await (await open_rows(store.services, name)).labelled([datetime(2024, 3, 1, tzinfo=UTC)])).frame
+    assert frame.churned is not None
+    assert dict(zip(frame.accounts.to_pylist(), frame.churned.tolist(), strict=True)) == {"1": 1.0, "2": 0.0}
+    assert frame.features["plan"].to_pylist() == ["basic", "basic"]
+
+
 async def test_what_is_no_kind_is_refused(store: Store, name: str) -> None:
     await take(store, name, "events", GOOD["events"])
     before = await everything(store)
