@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from app.errors import UnreadableFile
 from app.ml.cells import MAX_ID_LENGTH, ColumnKind, Unfit, account_ids, to_kind, to_text
 from app.ml.inference import ColumnObserver
-from app.schemas.events import AccountsIn, EventsIn, Fact, FactsIn
+from app.schemas.events import FIRST_INSTANT, AccountsIn, EventsIn, Fact, FactsIn
 from app.services.fact_tables import FIXED
 from app.services.part_tables import StoredColumn
 from app.services.upload_files import Chunk, RowFile
@@ -125,6 +125,8 @@ def _cells(cells: pa.Array, kind: ColumnKind, *, needed: bool) -> pa.Array:
     found = to_kind(to_text(cells), kind) if kind is ColumnKind.CATEGORICAL else to_kind(cells, kind)
     if kind is ColumnKind.NUMERIC:
         _require_countable(found)
+    if kind is ColumnKind.TIMESTAMP:
+        _require_within(found)
     if needed and found.null_count:
         raise Unfit(found.is_null().index(True).as_py(), "is empty")
     return found
@@ -135,6 +137,13 @@ def _require_countable(numbers: pa.Array) -> None:
     large = pc.fill_null(pc.greater(pc.abs(numbers), MAX_NUMBER), False)
     if pc.any(large).as_py():
         raise Unfit(large.index(True).as_py(), f"is beyond {MAX_NUMBER:g}")
+
+
+def _require_within(instants: pa.Array) -> None:
+    """Before the first instant there is none to be built of them, and most such cells are slips or stand for none."""
+    early = pc.fill_null(pc.less(instants, pa.scalar(FIRST_INSTANT, _INSTANT)), False)
+    if pc.any(early).as_py():
+        raise Unfit(early.index(True).as_py(), f"is before the year {FIRST_INSTANT.year}")
 
 
 def _require_short(file: RowFile, chunk: Chunk, texts: pa.Array, name: str, most: int | None) -> None:

@@ -169,6 +169,14 @@ BAD = {
     "no birth": ("accounts", ACCOUNT + "1,,2024-01-01,,5,north\n", 2, "created_at"),
     "no beginning": ("accounts", ACCOUNT + "1,2024-01-01,,,5,north\n", 2, "since"),
     "recorded at no time": ("accounts", ACCOUNT + "1,2024-01-01,2024-01-01,soon,5,north\n", 2, "seen"),
+    "an event before all calendars": (
+        "events",
+        EVENT + "1,e1,2024-01-01,x,\n1,e2,1899-12-31T23:59:59Z,x,\n",
+        3,
+        "occurred_at",
+    ),
+    "a start at the beginning of time": ("subscriptions", SUBSCRIPTION + "1,s1,0001-01-01,,pro\n", 2, "started_at"),
+    "recorded before all calendars": ("accounts", ACCOUNT + "1,2024-01-01,2024-01-01,1899-01-01,5,north\n", 2, "seen"),
     "a column that is missing": ("events", "id,event,occurred_at,kind\n1,e1,2024-01-01,x\n", None, "amount"),
     "an id that comes twice": ("events", EVENT + "1,e1,2024-01-01,x,\n1,e1,2024-01-02,x,\n", None, "event"),
     "a state that comes twice": ("accounts", ACCOUNT + "1,2024-01-01,2024-02-01,,5,a\n" * 2, None, "since"),
@@ -191,6 +199,31 @@ async def test_what_does_not_fit_is_refused_with_its_place_and_leaves_nothing(
     problem = answer.json()
     assert (problem.get("line"), problem.get("column")) == (line, column), problem
     assert await everything(store) == before
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "1899-12-31T23:59:59Z",
+        "1900-01-01T01:00:00+02:00",
+        "0001-01-01T00:00:00+14:00",
+        "2200-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-12:00",
+    ],
+)
+async def test_instants_near_the_ends_of_the_calendar_are_refused(store: Store, instant: str) -> None:
+    answer = await store.http.post("/datasets", json=SHOP | {"name": "endless", "instants": [instant]})
+    assert answer.status_code == 422, answer.text
+    assert "between the years 1900 and 2200" in answer.text
+
+
+async def test_the_first_instants_that_may_be_named_can_be_asked_for(store: Store) -> None:
+    store.n_made += 1
+    name = f"old{store.n_made}"
+    await describe(store, SHOP | {"name": name, "instants": ["1900-01-01T00:00:00Z", "2199-12-31T20:00:00-03:00"]})
+    await take(store, name, "events", GOOD["events"] + "1,e3,1900-01-01,x,\n")
+    source = await open_rows_of_events(store, name)
+    assert (await source.matured(now=None)).instants == (datetime(1900, 1, 1, tzinfo=UTC),)
 
 
 async def test_a_cell_far_down_is_found(store: Store, name: str) -> None:
