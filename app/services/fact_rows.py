@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.errors import UnreadableFile
-from app.ml.cells import MAX_ID_LENGTH, ColumnKind, Unfit, account_ids, to_kind, to_text
+from app.ml.cells import MAX_ID_LENGTH, ColumnKind, Unfit, account_ids, declared_kind, decode, to_kind, to_text
 from app.ml.inference import ColumnObserver
 from app.schemas.events import FIRST_INSTANT, AccountsIn, EventsIn, Fact, FactsIn
 from app.services.fact_tables import FIXED
@@ -122,7 +122,7 @@ def _misfit(file: RowFile, chunk: Chunk, name: str, misfit: Unfit) -> Unreadable
 
 
 def _cells(cells: pa.Array, kind: ColumnKind, *, needed: bool) -> pa.Array:
-    found = to_kind(to_text(cells), kind) if kind is ColumnKind.CATEGORICAL else to_kind(cells, kind)
+    found = to_kind(_texts(cells), kind) if kind is ColumnKind.CATEGORICAL else to_kind(cells, kind)
     if kind is ColumnKind.NUMERIC:
         _require_countable(found)
     if kind is ColumnKind.TIMESTAMP:
@@ -130,6 +130,14 @@ def _cells(cells: pa.Array, kind: ColumnKind, *, needed: bool) -> pa.Array:
     if needed and found.null_count:
         raise Unfit(found.is_null().index(True).as_py(), "is empty")
     return found
+
+
+def _texts(cells: pa.Array) -> pa.Array:
+    """Of cells that are one value each; lists, structs and bytes are no text."""
+    cells = decode(cells)
+    if not pa.types.is_string(cells.type) and declared_kind(cells.type) is ColumnKind.UNSUPPORTED:
+        raise Unfit(0, f"is of type {cells.type}; text is needed")
+    return to_text(cells)
 
 
 def _require_countable(numbers: pa.Array) -> None:

@@ -226,6 +226,30 @@ async def test_the_first_instants_that_may_be_named_can_be_asked_for(store: Stor
     assert (await source.matured(now=None)).instants == (datetime(1900, 1, 1, tzinfo=UTC),)
 
 
+NO_TEXTS = {
+    "structs": pa.array([{"a": "x"}]),
+    "lists": pa.array([["x"]]),
+    "maps": pa.array([[("a", "x")]], pa.map_(pa.string(), pa.string())),
+    "bytes": pa.array([b"\xff"]),
+}
+TEXTS = [("events", "kind"), ("events", "event"), ("subscriptions", "plan"), ("subscriptions", "number")]
+
+
+@pytest.mark.parametrize(("fact", "column"), TEXTS, ids=[column for _, column in TEXTS])
+@pytest.mark.parametrize("cells", NO_TEXTS.values(), ids=NO_TEXTS)
+async def test_columns_of_parquet_that_hold_no_text_are_refused(
+    store: Store, name: str, cells: pa.Array, fact: str, column: str
+) -> None:
+    row = dict.fromkeys(GOOD[fact].partition("\n")[0].split(","), pa.array(["1"]))
+    instants = dict.fromkeys({"started_at", "occurred_at"} & row.keys(), pa.array([datetime(2024, 3, 1)]))  # noqa: DTZ001
+    file = io.BytesIO()
+    pq.write_table(pa.table({**row, "ended_at": pa.nulls(1, pa.date32()), **instants, column: cells}), file)
+    answer = await send(store, name, fact, file.getvalue())
+    assert (answer.status_code, answer.json().get("column")) == (422, column), answer.text
+    assert "is of type " in answer.json()["detail"]
+    assert answer.json()["detail"].endswith("; text is needed.")
+
+
 async def test_a_cell_far_down_is_found(store: Store, name: str) -> None:
     rows = "".join(f"{number},e{number},2024-01-01,x,1\n" for number in range(120_000))
     before = await everything(store)
