@@ -23,6 +23,7 @@ MAX_NUMBER = 1e15  # of quantities and amounts
 _INSTANT = pa.timestamp("us", "UTC")
 _COUNTED = {"n": "kind", "n_quantity": "quantity", "n_amount": "amount"}  # by kind of event: rows that have the column
 MAX_LENGTHS = {"kind": 100, "event_id": MAX_ID_LENGTH, "subscription_id": MAX_ID_LENGTH}  # what stands in indexes
+MAIN_TIMES: dict[Fact, str] = {"accounts": "valid_from", "subscriptions": "started_at", "events": "occurred_at"}
 EVENT = "event"  # the kind of all events where no column tells
 _OWN_TIMES = {name for columns in FIXED.values() for name, kind, _ in columns if kind is ColumnKind.TIMESTAMP}
 
@@ -165,6 +166,30 @@ def _require_order(file: RowFile, chunk: Chunk, begin: pa.Array, end: pa.Array, 
     early = pc.fill_null(pc.less(end, begin), False)
     if pc.any(early).as_py():
         raise _misfit(file, chunk, name, Unfit(early.index(True).as_py(), "lies before the start"))
+
+
+@dataclass
+class FutureTally:
+    """How many facts of one upload lie in the future, and the latest of them."""
+
+    n: int = 0
+    latest: datetime | None = None
+
+    def add(self, rows: pa.Table, column: str, *, now: datetime) -> None:
+        """Count those of a chunk by the column that says when they happen."""
+        coming = rows[column].filter(pc.greater(rows[column], pa.scalar(now, _INSTANT)))
+        if len(coming):
+            self.n += len(coming)
+            self.latest = max(filter(None, (self.latest, pc.max(coming).as_py())))
+
+    def warnings(self, plan: FactPlan) -> tuple[str, ...]:
+        """What the upload is told: more often than not such facts are slips."""
+        if self.latest is None:
+            return ()
+        named = plan.described.named
+        column = named.get(MAIN_TIMES[plan.fact], named.get("created_at"))
+        told = f"{self.n:,} {'row lies' if self.n == 1 else 'rows lie'} in the future"
+        return (f"{column}: {told}, the latest at {self.latest.isoformat()}; not seen before then",)
 
 
 @dataclass

@@ -16,7 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import NOT_UNIQUE, Sessions
 from app.errors import FieldError, InvalidRequest, UnreadableFile
 from app.schemas.events import EventsIn, Fact, read_spec
-from app.services.fact_rows import MAX_KINDS, FactPlan, FactTally, fact_rows, known_until, plan_facts
+from app.services.fact_rows import (
+    MAIN_TIMES,
+    MAX_KINDS,
+    FactPlan,
+    FactTally,
+    FutureTally,
+    fact_rows,
+    known_until,
+    plan_facts,
+)
 from app.services.fact_tables import (
     add_facts,
     create_fact_table,
@@ -99,7 +108,7 @@ async def _add(
     """Rows first, then (in a table of their own) indexes, then the revision that they belong to."""
     number = newest.number + 1 if newest else 1
     is_new_table = table is None
-    tally = FactTally()
+    tally, future = FactTally(), FutureTally()
     if table is None:
         table = await create_fact_table(session, upload.dataset, upload.fact, plan.attributes)
     else:
@@ -108,7 +117,7 @@ async def _add(
     before = tally.n_rows
     try:
         async with session.begin_nested():
-            await _load(session, upload, plan, table, tally, number=number, now=now)
+            await _load(session, upload, plan, table, tally, future=future, number=number, now=now)
             if is_new_table:
                 await index_fact_table(session, upload.spec, upload.fact, table)
     except NOT_UNIQUE as error:
@@ -118,7 +127,8 @@ async def _add(
         raise UnreadableFile("There are no rows.", line=1)
     revision = await _make_revision(session, upload, newest, table, tally, now=now)
     session.add(FactUpload(fact_table_id=table.id, sha256=upload.sha256, revision_id=revision.id, n_rows=n_rows))
-    return TakenFacts(revision, n_rows, is_new=True, warnings=plan.warnings), table.id
+    warnings = plan.warnings + future.warnings(plan)
+    return TakenFacts(revision, n_rows, is_new=True, warnings=warnings), table.id
 
 
 async def hash_file(path: Path) -> str:
@@ -151,6 +161,7 @@ async def _load(
     table: FactTable,
     tally: FactTally,
     *,
+    future: FutureTally,
     number: int,
     now: datetime,
 ) -> None:
@@ -163,6 +174,7 @@ async def _load(
                 rows = await date_replacements(session, table, rows, key, number=number, now=now)  # noqa: PLW2901
             await add_facts(session, upload.dataset, table, rows)
             tally.add(rows, now=now)
+            future.add(rows, MAIN_TIMES[upload.fact], now=now)
             _require_kinds(upload, tally)
 
 

@@ -347,6 +347,27 @@ async def test_what_lies_in_the_future_does_not_make_time_pass(store: Store, nam
     assert now - timedelta(minutes=1) < until <= datetime.now(UTC)
 
 
+COMING = {
+    "events": (EVENT + "1,e1,2024-03-01,x,\n1,e2,2101-01-01,x,\n2,e3,2101-01-02T10:00:00Z,x,\n", "occurred_at"),
+    "subscriptions": (
+        SUBSCRIPTION + "1,s1,2101-01-01,,\n2,s2,2101-01-02T10:00:00Z,,\n3,s3,2024-01-01,2110-01-01,\n",
+        "started_at",
+    ),
+    "accounts": (ACCOUNT + "1,2024-01-01,2101-01-01,,5,north\n2,2024-01-01,2101-01-02T10:00:00Z,,5,north\n", "since"),
+}
+
+
+@pytest.mark.parametrize(("fact", "content", "column"), [(fact, *each) for fact, each in COMING.items()], ids=COMING)
+async def test_facts_dated_in_the_future_are_told(
+    store: Store, name: str, fact: str, content: str, column: str
+) -> None:
+    expected = f"{column}: 2 rows lie in the future, the latest at 2101-01-02T10:00:00+00:00; not seen before then"
+    told = await take(store, name, fact, content)
+    assert [each for each in told["warnings"] if "future" in each] == [expected]
+    told = await take(store, name, fact, GOOD[fact])
+    assert not [each for each in told["warnings"] if "future" in each]
+
+
 async def test_facts_that_all_lie_in_the_future_are_no_rows_yet(store: Store, name: str) -> None:
     store.n_made += 1
     name = f"soon{store.n_made}"
