@@ -1,5 +1,6 @@
 """Tables of facts in schema `data`: rows are only ever added, each with the number of the revision that brought it."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,12 +10,13 @@ import pyarrow.compute as pc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import Sessions, copy_in
+from app.db import CUT_OFF, UNREACHABLE, DatabaseError, Sessions, copy_in
 from app.ml.cells import ColumnKind
 from app.schemas.events import EventsIn, Fact
 from app.services.part_tables import SQL_TYPES, StoredColumn
 from app.tables import Dataset, FactTable
 
+_log = logging.getLogger("holdfast.facts")
 # What is kept of each kind of fact besides account, recorded_at and attributes: name, kind, whether each row needs it.
 FIXED: dict[Fact, tuple[tuple[str, ColumnKind, bool], ...]] = {
     "accounts": (("created_at", ColumnKind.TIMESTAMP, True), ("valid_from", ColumnKind.TIMESTAMP, True)),
@@ -143,10 +145,16 @@ async def _find_again(
 
 
 async def tidy_fact_table(sessions: Sessions, table_id: int) -> None:
-    """Tell the planner what is there, and mark pages as visible to all, so that the index alone answers."""
-    async with sessions() as session:
-        autocommit = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-        await autocommit.execute(text(f"VACUUM (ANALYZE) data.{fact_table(table_id)}"))
+    """Tell the planner what is there, and mark pages as visible to all, so that the index alone answers.
+
+    Where that fails the facts are there all the same: queries are slower until the database tidies up by itself.
+    """
+    try:
+        async with sessions() as session:
+            autocommit = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            await autocommit.execute(text(f"VACUUM (ANALYZE) data.{fact_table(table_id)}"))
+    except (DatabaseError, *UNREACHABLE, *CUT_OFF) as error:
+        _log.warning("facts not tidied", exc_info=True, extra={"table_id": table_id, "error": type(error).__name__})
 
 
 def select_member_after(dataset: Dataset, n: int) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -533,6 +534,26 @@ async def test_labels_read_what_replaced_an_undated_row(store: Store) -> None:
     assert frame.churned is not None
     assert dict(zip(frame.accounts.to_pylist(), frame.churned.tolist(), strict=True)) == {"1": 1.0, "2": 0.0}
     assert frame.features["plan"].to_pylist() == ["basic", "basic"]
+
+
+async def test_facts_are_there_though_they_could_not_be_tidied(
+    store: Store, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An index over an expression that fails as statistics are gathered: the VACUUM fails, the rows are committed."""
+    await take(store, name, "events", GOOD["events"])
+    async with store.services.sessions.begin() as session:
+        dataset = await store.services.datasets.resolve(session, name)
+        table_id = ((await get_revision(session, dataset)).facts or {})["events"]["table_id"]
+        statement = (
+            "CREATE FUNCTION data.fail_{0}(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS "
+            "$$ BEGIN IF current_query() LIKE 'VACUUM%' THEN RAISE 'no'; END IF; RETURN $1; END $$"
+        )
+        await session.execute(text(statement.format(table_id)))
+        await session.execute(text(f"CREATE INDEX ON data.facts_{table_id} (data.fail_{table_id}(kind))"))
+    with caplog.at_level(logging.WARNING, logger="holdfast.facts"):
+        told = await take(store, name, "events", EVENT + "1,e3,2024-03-05,buy,1\n")
+    assert (told["revision"], told["n_rows"]) == (2, 3)
+    assert [each.message for each in caplog.records if each.name == "holdfast.facts"] == ["facts not tidied"]
 
 
 async def test_what_is_no_kind_is_refused(store: Store, name: str) -> None:
