@@ -149,6 +149,28 @@ async def test_a_replacement_forgets_what_was_before(store: Store, name: str) ->
     assert [each["kind"] for each in told["kinds"]] == ["buy"]
 
 
+async def count_accounts(store: Store, name: str) -> int:
+    async with store.services.sessions() as session:
+        dataset = await store.services.datasets.resolve(session, name)
+        return (await get_revision(session, dataset)).n_accounts
+
+
+async def test_accounts_are_counted_as_the_revision_names_them(store: Store, name: str) -> None:
+    """Of accounts where there are such facts, else of subscriptions, else of events; those replaced do not count."""
+    await take(store, name, "events", EVENT + "".join(f"{n % 7},e{n},2024-01-05,x,1\n" for n in range(50)))
+    assert await count_accounts(store, name) == 7
+    await take(
+        store, name, "events", EVENT + "é,e1,2024-01-05,x,1\nZ,e1,2024-01-05,x,1\nZ,e2,2024-01-05,x,1\n", method="PUT"
+    )
+    assert await count_accounts(store, name) == 2
+    await take(store, name, "subscriptions", SUBSCRIPTION + "".join(f"{n % 5},s{n},2024-01-01,,\n" for n in range(9)))
+    assert await count_accounts(store, name) == 5
+    await take(store, name, "accounts", ACCOUNT + "".join(f"{n},2024-01-01,2024-01-01,,1,north\n" for n in range(6)))
+    assert await count_accounts(store, name) == 6
+    await take(store, name, "accounts", ACCOUNT + "9,2024-01-01,2024-01-01,,1,north\n", method="PUT")
+    assert await count_accounts(store, name) == 1
+
+
 EVENT, ACCOUNT, SUBSCRIPTION = (
     GOOD[fact].partition("\n")[0] + "\n" for fact in ("events", "accounts", "subscriptions")
 )
