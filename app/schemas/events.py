@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, StrictBool, model_validator
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StrictBool, model_validator
 
 from app.schemas.common import BodyIn
 from app.schemas.config import Whole
@@ -13,6 +13,17 @@ Fact = Literal["accounts", "subscriptions", "events"]
 FACTS: tuple[Fact, ...] = ("accounts", "subscriptions", "events")
 Kind = Annotated[str, Field(min_length=1, max_length=100)]
 MAX_FEATURES = 1_600  # of a row: PostgreSQL has no more columns in a table, and 1,664 in the answer of a query
+FIRST_INSTANT, END_OF_INSTANTS = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _require_within(instant: datetime) -> datetime:
+    """Near the ends of the calendar neither zones nor windows can be reckoned with; comparing is safe."""
+    if not FIRST_INSTANT <= instant < END_OF_INSTANTS:
+        raise ValueError(f"an instant lies between the years {FIRST_INSTANT.year} and {END_OF_INSTANTS.year}")
+    return instant.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_require_within)]
 Window = Annotated[Whole, Field(ge=1, le=3650)]
 # The columns of the rows that are built, as those of an upload of snapshots would be named.
 BUILT_COLUMNS: dict[str, Any] = {
@@ -120,7 +131,7 @@ class BuiltIn(DescribedIn):
     grace_days: Annotated[Days, Field(le=3650)] = Field(0, description="Days in which a return undoes a churn.")
     step_days: Annotated[Whole, Field(ge=1, le=3650)] = Field(30, description="Between two instants of the training.")
     max_instants: Annotated[Whole, Field(ge=1, le=60)] = Field(12, description="Of the training, the newest.")
-    instants: list[AwareDatetime] | None = Field(
+    instants: list[Instant] | None = Field(
         default=None, min_length=1, max_length=60, description="The instants themselves, instead of steps."
     )
 
@@ -206,4 +217,4 @@ def read_spec(columns: dict[str, Any], spec: dict[str, Any]) -> EventsIn:
 
 def utc_instants(spec: BuiltIn) -> list[datetime]:
     """The instants that are named, newest first."""
-    return sorted({each.astimezone(UTC) for each in spec.instants or ()}, reverse=True)
+    return sorted(set(spec.instants or ()), reverse=True)

@@ -16,7 +16,6 @@ class KindOut(BodyOut):
     n: int
     n_quantity: int = Field(description="Events with a quantity.")
     n_amount: int = Field(description="Events with an amount.")
-    first_at: datetime
 
 
 class FactTableOut(BodyOut):
@@ -24,7 +23,10 @@ class FactTableOut(BodyOut):
 
     n_rows: int
     first_at: datetime | None
-    last_at: datetime | None = Field(description="The newest instant that they name and that is not in the future.")
+    last_at: datetime | None = Field(
+        description="When the newest of them happened (subscriptions: began or ended), as far as that is not in the "
+        "future; when it was recorded does not count."
+    )
     kinds: list[KindOut] = Field(description="Of events: the commonest, at most 200.")
 
 
@@ -37,8 +39,8 @@ class FactsOut(FactTableOut):
     n_rows_added: int
     already_there: bool = Field(description="This very file was taken in before: nothing was added.")
     known_until: datetime | None = Field(
-        description="Up to when the facts are complete: the end of the day of the newest one; of the newest event, "
-        "where events say who is active. Labels mature, and accounts are scored, by this instant."
+        description="Up to when the facts are complete: the end of the day of the newest event that is not in the "
+        "future; null before events have come. Labels mature, and accounts are scored, by this instant."
     )
     missing: list[Fact] = Field(description="Facts that are described and have not come yet; a training needs them.")
     warnings: list[str]

@@ -1,7 +1,7 @@
 """From the rows of a file to facts: which column is what, cells of the right kind, and what is counted on the way."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.errors import UnreadableFile
-from app.ml.cells import MAX_ID_LENGTH, ColumnKind, Unfit, account_ids, to_kind, to_text
+from app.ml.cells import MAX_ID_LENGTH, ColumnKind, Unfit, account_ids, declared_kind, decode, to_kind, to_text
 from app.ml.inference import ColumnObserver
-from app.schemas.events import AccountsIn, EventsIn, Fact, FactsIn
+from app.schemas.events import FIRST_INSTANT, AccountsIn, EventsIn, Fact, FactsIn
 from app.services.fact_tables import FIXED
 from app.services.part_tables import StoredColumn
 from app.services.upload_files import Chunk, RowFile
@@ -23,7 +23,9 @@ MAX_NUMBER = 1e15  # of quantities and amounts
 _INSTANT = pa.timestamp("us", "UTC")
 _COUNTED = {"n": "kind", "n_quantity": "quantity", "n_amount": "amount"}  # by kind of event: rows that have the column
 MAX_LENGTHS = {"kind": 100, "event_id": MAX_ID_LENGTH, "subscription_id": MAX_ID_LENGTH}  # what stands in indexes
+MAIN_TIMES: dict[Fact, str] = {"accounts": "valid_from", "subscriptions": "started_at", "events": "occurred_at"}
 EVENT = "event"  # the kind of all events where no column tells
+_OWN_TIMES = {name for columns in FIXED.values() for name, kind, _ in columns if kind is ColumnKind.TIMESTAMP}
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,22 @@ def _misfit(file: RowFile, chunk: Chunk, name: str, misfit: Unfit) -> Unreadable
 
 
 def _cells(cells: pa.Array, kind: ColumnKind, *, needed: bool) -> pa.Array:
-    found = to_kind(to_text(cells), kind) if kind is ColumnKind.CATEGORICAL else to_kind(cells, kind)
+    found = to_kind(_texts(cells), kind) if kind is ColumnKind.CATEGORICAL else to_kind(cells, kind)
     if kind is ColumnKind.NUMERIC:
         _require_countable(found)
+    if kind is ColumnKind.TIMESTAMP:
+        _require_within(found)
     if needed and found.null_count:
         raise Unfit(found.is_null().index(True).as_py(), "is empty")
     return found
+
+
+def _texts(cells: pa.Array) -> pa.Array:
+    """Of cells that are one value each; lists, structs and bytes are no text."""
+    cells = decode(cells)
+    if not pa.types.is_string(cells.type) and declared_kind(cells.type) is ColumnKind.UNSUPPORTED:
+        raise Unfit(0, f"is of type {cells.type}; text is needed")
+    return to_text(cells)
 
 
 def _require_countable(numbers: pa.Array) -> None:
@@ -134,6 +146,13 @@ def _require_countable(numbers: pa.Array) -> None:
     large = pc.fill_null(pc.greater(pc.abs(numbers), MAX_NUMBER), False)
     if pc.any(large).as_py():
         raise Unfit(large.index(True).as_py(), f"is beyond {MAX_NUMBER:g}")
+
+
+def _require_within(instants: pa.Array) -> None:
+    """Before the first instant there is none to be built of them, and most such cells are slips or stand for none."""
+    early = pc.fill_null(pc.less(instants, pa.scalar(FIRST_INSTANT, _INSTANT)), False)
+    if pc.any(early).as_py():
+        raise Unfit(early.index(True).as_py(), f"is before the year {FIRST_INSTANT.year}")
 
 
 def _require_short(file: RowFile, chunk: Chunk, texts: pa.Array, name: str, most: int | None) -> None:
@@ -150,33 +169,50 @@ def _require_order(file: RowFile, chunk: Chunk, begin: pa.Array, end: pa.Array, 
 
 
 @dataclass
+class FutureTally:
+    """How many facts of one upload lie in the future, and the latest of them."""
+
+    n: int = 0
+    latest: datetime | None = None
+
+    def add(self, rows: pa.Table, column: str, *, now: datetime) -> None:
+        """Count those of a chunk by the column that says when they happen."""
+        coming = rows[column].filter(pc.greater(rows[column], pa.scalar(now, _INSTANT)))
+        if len(coming):
+            self.n += len(coming)
+            self.latest = max(filter(None, (self.latest, pc.max(coming).as_py())))
+
+    def warnings(self, plan: FactPlan) -> tuple[str, ...]:
+        """What the upload is told: more often than not such facts are slips."""
+        if self.latest is None:
+            return ()
+        named = plan.described.named
+        column = named.get(MAIN_TIMES[plan.fact], named.get("created_at"))
+        told = f"{self.n:,} {'row lies' if self.n == 1 else 'rows lie'} in the future"
+        return (f"{column}: {told}, the latest at {self.latest.isoformat()}; not seen before then",)
+
+
+@dataclass
 class FactTally:
     """What is counted of the facts of one kind, over all uploads of its table.
 
-    `last_at` is the newest instant that any of them names and that is not in the future.
+    `first_at` and `last_at` are the ends of when they happened, as far as that is not in the future. When they were
+    recorded does not count: a correction tells nothing of the days before it.
     """
 
     n_rows: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
     kinds: dict[str, Counter[str]] = field(default_factory=lambda: {figure: Counter() for figure in _COUNTED})
-    kinds_first_at: dict[str, datetime] = field(default_factory=dict)
 
     def add(self, rows: pa.Table, *, now: datetime) -> None:
         """Count the rows of a chunk."""
         self.n_rows += rows.num_rows
-        for name in rows.column_names:
-            if rows.schema.field(name).type == _INSTANT:
-                self._see(rows[name], now)
+        for name in _OWN_TIMES.intersection(rows.column_names):
+            self._see(rows[name], now)
         if "kind" in rows.column_names:
-            self._see_kinds(rows)
             for figure, column in _COUNTED.items():
                 self._count(figure, rows, column)
-
-    def _see_kinds(self, rows: pa.Table) -> None:
-        firsts = rows.group_by("kind").aggregate([("occurred_at", "min")]).to_pylist()
-        for kind, first in ((each["kind"], each["occurred_at_min"]) for each in firsts):
-            self.kinds_first_at[kind] = min(first, self.kinds_first_at.get(kind, first))
 
     def _see(self, instants: pa.ChunkedArray, now: datetime) -> None:
         past = instants.filter(pc.fill_null(pc.less_equal(instants, pa.scalar(now, _INSTANT)), False))
@@ -202,30 +238,24 @@ class FactTally:
             "n_rows": self.n_rows,
             "first_at": None if self.first_at is None else self.first_at.isoformat(),
             "last_at": None if self.last_at is None else self.last_at.isoformat(),
-            "kinds": [self._kind_to_json(kind) for kind in ranked],
+            "kinds": [{"kind": kind, **{figure: self.kinds[figure][kind] for figure in _COUNTED}} for kind in ranked],
         }
-
-    def _kind_to_json(self, kind: str) -> dict[str, Any]:
-        counts = {figure: self.kinds[figure][kind] for figure in _COUNTED}
-        return {"kind": kind, **counts, "first_at": self.kinds_first_at[kind].isoformat()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "FactTally":
         """Read what `to_json` wrote."""
         first, last = (data[name] and datetime.fromisoformat(data[name]) for name in ("first_at", "last_at"))
         kinds = {figure: Counter({each["kind"]: each[figure] for each in data["kinds"]}) for figure in _COUNTED}
-        firsts = {each["kind"]: datetime.fromisoformat(each["first_at"]) for each in data["kinds"]}
-        return cls(data["n_rows"], first, last, kinds, firsts)
+        return cls(data["n_rows"], first, last, kinds)
 
 
-def known_until(spec: EventsIn, tallies: Mapping[Fact, FactTally], now: datetime) -> datetime | None:
-    """Up to when the facts are complete: the end of the UTC day of the newest of them, or now where that is earlier.
+def known_until(events: FactTally | None, now: datetime) -> datetime | None:
+    """Up to when the facts are complete: the end of the UTC day of the newest event, or now where that is earlier.
 
-    Where events say who is active, the newest event: a feed of events that stands still so stops time, whatever
-    else goes on, and nobody is called churned for events that were never delivered.
+    Nothing but events says so: contracts are corrected years later and end on days that were planned, accounts go on
+    by themselves. A feed of events that stands still so stops time, and nobody is called churned, or silent, for
+    events that were never delivered.
     """
-    telling: Iterable[Fact] = ("events",) if spec.active.kind == "event" else tallies
-    newest = max((at for fact in telling if fact in tallies and (at := tallies[fact].last_at)), default=None)
-    if newest is None:
+    if events is None or events.last_at is None:
         return None
-    return min(newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1), now)
+    return min(events.last_at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1), now)

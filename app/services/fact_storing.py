@@ -15,14 +15,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import NOT_UNIQUE, Sessions
 from app.errors import FieldError, InvalidRequest, UnreadableFile
-from app.schemas.events import EventsIn, Fact, read_spec
-from app.services.fact_rows import MAX_KINDS, FactPlan, FactTally, fact_rows, known_until, plan_facts
+from app.schemas.events import FACTS, EventsIn, Fact, read_spec
+from app.services.fact_rows import (
+    MAIN_TIMES,
+    MAX_KINDS,
+    FactPlan,
+    FactTally,
+    FutureTally,
+    fact_rows,
+    known_until,
+    plan_facts,
+)
 from app.services.fact_tables import (
     add_facts,
+    count_accounts,
     create_fact_table,
+    date_replacements,
     fact_key,
     index_fact_table,
-    members_table,
+    replaced_key,
     tidy_fact_table,
 )
 from app.services.part_tables import StoredColumn
@@ -99,7 +110,7 @@ async def _add(
     """Rows first, then (in a table of their own) indexes, then the revision that they belong to."""
     number = newest.number + 1 if newest else 1
     is_new_table = table is None
-    tally = FactTally()
+    tally, future = FactTally(), FutureTally()
     if table is None:
         table = await create_fact_table(session, upload.dataset, upload.fact, plan.attributes)
     else:
@@ -108,7 +119,7 @@ async def _add(
     before = tally.n_rows
     try:
         async with session.begin_nested():
-            await _load(session, upload, plan, table, tally, number=number, now=now)
+            await _load(session, upload, plan, table, tally, future=future, number=number, now=now)
             if is_new_table:
                 await index_fact_table(session, upload.spec, upload.fact, table)
     except NOT_UNIQUE as error:
@@ -118,7 +129,8 @@ async def _add(
         raise UnreadableFile("There are no rows.", line=1)
     revision = await _make_revision(session, upload, newest, table, tally, now=now)
     session.add(FactUpload(fact_table_id=table.id, sha256=upload.sha256, revision_id=revision.id, n_rows=n_rows))
-    return TakenFacts(revision, n_rows, is_new=True, warnings=plan.warnings), table.id
+    warnings = plan.warnings + future.warnings(plan)
+    return TakenFacts(revision, n_rows, is_new=True, warnings=warnings), table.id
 
 
 async def hash_file(path: Path) -> str:
@@ -151,15 +163,27 @@ async def _load(
     table: FactTable,
     tally: FactTally,
     *,
+    future: FutureTally,
     number: int,
     now: datetime,
 ) -> None:
     """Chunk by chunk."""
+    replaces = _may_replace(upload, tally)
+    key = replaced_key(upload.spec, upload.fact)
     async with aclosing(read_ahead(_chunks(upload, plan, number))) as chunks:
         async for rows in chunks:
+            if replaces:
+                rows = await date_replacements(session, table, rows, key, number=number, now=now)  # noqa: PLW2901
             await add_facts(session, upload.dataset, table, rows)
             tally.add(rows, now=now)
+            future.add(rows, MAIN_TIMES[upload.fact], now=now)
             _require_kinds(upload, tally)
+
+
+def _may_replace(upload: _Upload, before: FactTally) -> bool:
+    """Whether a row may take the place of one that is there, without saying since when it was known."""
+    is_keyed = fact_key(upload.spec, upload.fact) is not None
+    return bool(before.n_rows) and is_keyed and upload.spec.facts[upload.fact].recorded_at_column is None
 
 
 def _require_kinds(upload: _Upload, tally: FactTally) -> None:
@@ -204,16 +228,16 @@ async def _make_revision(
     facts: dict[str, Any] = {**(newest.facts or {} if newest else {})}
     facts[upload.fact] = {"table_id": table.id, **tally.to_json()}
     tallies = {fact: FactTally.from_json(facts[fact]) for fact in upload.spec.facts if fact in facts}
-    complete = known_until(upload.spec, tallies, now)
+    complete = known_until(tallies.get("events"), now)
     facts["known_until"] = complete.isoformat() if complete else None
-    members = f"SELECT count(*) FROM data.{members_table(upload.dataset)}"  # noqa: S608 - a name of ours
+    telling = next(fact for fact in FACTS if fact in tallies)  # accounts, else subscriptions: events are the longest
     before = newest.data_hash if newest else ""
     revision = Revision(
         dataset_id=upload.dataset.id,
         number=newest.number + 1 if newest else 1,
         data_hash=hashlib.sha256(f"{before}|{upload.fact}|{table.id}|{upload.sha256}".encode()).hexdigest(),
         n_rows=sum(each.n_rows for each in tallies.values()),
-        n_accounts=(await session.execute(text(members))).scalar_one(),
+        n_accounts=await count_accounts(session, facts[telling]["table_id"]),
         n_labelled=0,
         n_churned=0,
         instants=[],

@@ -1,17 +1,22 @@
 """Tables of facts in schema `data`: rows are only ever added, each with the number of the revision that brought it."""
 
+import logging
 from collections.abc import Sequence
+from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import Sessions, copy_in
+from app.db import CUT_OFF, UNREACHABLE, DatabaseError, Sessions, copy_in
 from app.ml.cells import ColumnKind
 from app.schemas.events import EventsIn, Fact
 from app.services.part_tables import SQL_TYPES, StoredColumn
 from app.tables import Dataset, FactTable
 
+_log = logging.getLogger("holdfast.facts")
 # What is kept of each kind of fact besides account, recorded_at and attributes: name, kind, whether each row needs it.
 FIXED: dict[Fact, tuple[tuple[str, ColumnKind, bool], ...]] = {
     "accounts": (("created_at", ColumnKind.TIMESTAMP, True), ("valid_from", ColumnKind.TIMESTAMP, True)),
@@ -31,6 +36,7 @@ FIXED: dict[Fact, tuple[tuple[str, ColumnKind, bool], ...]] = {
     ),
 }
 _TYPES = {**SQL_TYPES, ColumnKind.TIMESTAMP: "timestamptz"}
+_KEY_TYPES = {"account_id": "text"} | {name: _TYPES[kind] for columns in FIXED.values() for name, kind, _ in columns}
 
 
 def fact_table(table_id: int) -> str:
@@ -87,6 +93,15 @@ def fact_key(spec: EventsIn, fact: Fact) -> str | None:
     return "event_id" if spec.events.event_id_column else None
 
 
+def replaced_key(spec: EventsIn, fact: Fact) -> str | None:
+    """What tells facts of an account apart that do not replace each other; None where each account has but one.
+
+    Of accounts that do not say since when they are so, any row replaces the one before.
+    """
+    is_undated = fact == "accounts" and spec.accounts is not None and spec.accounts.valid_from_column is None
+    return None if is_undated else fact_key(spec, fact)
+
+
 async def add_facts(session: AsyncSession, dataset: Dataset, table: FactTable, rows: pa.Table) -> None:
     """Append rows by COPY, and the accounts that they name to the members."""
     connection = await session.connection()
@@ -97,11 +112,68 @@ async def add_facts(session: AsyncSession, dataset: Dataset, table: FactTable, r
     )
 
 
+async def date_replacements(
+    session: AsyncSession, table: FactTable, rows: pa.Table, key: str | None, *, number: int, now: datetime
+) -> pa.Table:
+    """Rows in place of others that came before revision `number` as recorded `now`: before, the others were known.
+
+    `key` tells the facts of an account apart; without it there is one.
+    """
+    again = await _find_again(session, table, rows, key, number)
+    if not again:
+        return rows
+    replaces = np.zeros(rows.num_rows, dtype=bool)
+    replaces[again] = True
+    recorded_at = pc.if_else(pa.array(replaces), pa.scalar(now, pa.timestamp("us", "UTC")), None)
+    return rows.append_column("recorded_at", recorded_at)
+
+
+async def _find_again(
+    session: AsyncSession, table: FactTable, rows: pa.Table, key: str | None, number: int
+) -> Sequence[int]:
+    """The positions of rows whose account and key are in the table: one query, answered by the index of keys."""
+    compared = ["account_id", *([key] if key else [])]
+    arrays = ", ".join(f"CAST(:{each} AS {_KEY_TYPES[each]}[])" for each in compared)
+    same = " AND ".join(f"old.{each} = new.{each}" for each in compared)
+    query = f"""
+        SELECT new.n - 1
+        FROM unnest({arrays}) WITH ORDINALITY AS new ({", ".join(compared)}, n)
+        WHERE EXISTS (SELECT 1 FROM data.{fact_table(table.id)} AS old WHERE {same} AND old.added_in < :number)
+        """  # noqa: S608 - names of ours
+    cells = {each: rows[each].to_pylist() for each in compared}
+    return (await session.scalars(text(query), {**cells, "number": number})).all()
+
+
+async def count_accounts(session: AsyncSession, table_id: int) -> int:
+    """How many accounts the facts of a table name.
+
+    By the index, from each account to the next: its cost grows with the accounts, some seconds a million, and not with
+    the events that each of them has.
+    """
+    table = f"data.{fact_table(table_id)}"
+    query = f"""
+        WITH RECURSIVE named AS (
+            (SELECT account_id FROM {table} ORDER BY account_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT account_id FROM {table} AS next
+                    WHERE next.account_id > named.account_id ORDER BY account_id LIMIT 1)
+            FROM named WHERE account_id IS NOT NULL)
+        SELECT count(account_id) FROM named
+        """  # noqa: S608 - a name of ours
+    return int((await session.execute(text(query))).scalar_one())
+
+
 async def tidy_fact_table(sessions: Sessions, table_id: int) -> None:
-    """Tell the planner what is there, and mark pages as visible to all, so that the index alone answers."""
-    async with sessions() as session:
-        autocommit = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-        await autocommit.execute(text(f"VACUUM (ANALYZE) data.{fact_table(table_id)}"))
+    """Tell the planner what is there, and mark pages as visible to all, so that the index alone answers.
+
+    Where that fails the facts are there all the same: queries are slower until the database tidies up by itself.
+    """
+    try:
+        async with sessions() as session:
+            autocommit = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            await autocommit.execute(text(f"VACUUM (ANALYZE) data.{fact_table(table_id)}"))
+    except (DatabaseError, *UNREACHABLE, *CUT_OFF) as error:
+        _log.warning("facts not tidied", exc_info=True, extra={"table_id": table_id, "error": type(error).__name__})
 
 
 def select_member_after(dataset: Dataset, n: int) -> str:

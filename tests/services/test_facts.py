@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -91,8 +92,8 @@ async def test_facts_of_each_kind_are_taken_in_and_told(store: Store, name: str)
     events = told["events"]
     assert (events["first_at"], events["last_at"]) == ("2024-03-01T10:00:00Z", "2024-03-02T00:00:00Z")
     assert events["kinds"] == [
-        {"kind": "login", "n": 1, "n_quantity": 0, "n_amount": 0, "first_at": "2024-03-01T10:00:00Z"},
-        {"kind": "buy", "n": 1, "n_quantity": 0, "n_amount": 1, "first_at": "2024-03-02T00:00:00Z"},
+        {"kind": "login", "n": 1, "n_quantity": 0, "n_amount": 0},
+        {"kind": "buy", "n": 1, "n_quantity": 0, "n_amount": 1},
     ]
     assert events["known_until"] == "2024-03-03T00:00:00Z"
     [chunk] = [each async for each in (await open_rows(store.services, name)).active_chunks(chunk_size=10)]
@@ -148,6 +149,28 @@ async def test_a_replacement_forgets_what_was_before(store: Store, name: str) ->
     assert [each["kind"] for each in told["kinds"]] == ["buy"]
 
 
+async def count_accounts(store: Store, name: str) -> int:
+    async with store.services.sessions() as session:
+        dataset = await store.services.datasets.resolve(session, name)
+        return (await get_revision(session, dataset)).n_accounts
+
+
+async def test_accounts_are_counted_as_the_revision_names_them(store: Store, name: str) -> None:
+    """Of accounts where there are such facts, else of subscriptions, else of events; those replaced do not count."""
+    await take(store, name, "events", EVENT + "".join(f"{n % 7},e{n},2024-01-05,x,1\n" for n in range(50)))
+    assert await count_accounts(store, name) == 7
+    await take(
+        store, name, "events", EVENT + "é,e1,2024-01-05,x,1\nZ,e1,2024-01-05,x,1\nZ,e2,2024-01-05,x,1\n", method="PUT"
+    )
+    assert await count_accounts(store, name) == 2
+    await take(store, name, "subscriptions", SUBSCRIPTION + "".join(f"{n % 5},s{n},2024-01-01,,\n" for n in range(9)))
+    assert await count_accounts(store, name) == 5
+    await take(store, name, "accounts", ACCOUNT + "".join(f"{n},2024-01-01,2024-01-01,,1,north\n" for n in range(6)))
+    assert await count_accounts(store, name) == 6
+    await take(store, name, "accounts", ACCOUNT + "9,2024-01-01,2024-01-01,,1,north\n", method="PUT")
+    assert await count_accounts(store, name) == 1
+
+
 EVENT, ACCOUNT, SUBSCRIPTION = (
     GOOD[fact].partition("\n")[0] + "\n" for fact in ("events", "accounts", "subscriptions")
 )
@@ -169,6 +192,14 @@ BAD = {
     "no birth": ("accounts", ACCOUNT + "1,,2024-01-01,,5,north\n", 2, "created_at"),
     "no beginning": ("accounts", ACCOUNT + "1,2024-01-01,,,5,north\n", 2, "since"),
     "recorded at no time": ("accounts", ACCOUNT + "1,2024-01-01,2024-01-01,soon,5,north\n", 2, "seen"),
+    "an event before all calendars": (
+        "events",
+        EVENT + "1,e1,2024-01-01,x,\n1,e2,1899-12-31T23:59:59Z,x,\n",
+        3,
+        "occurred_at",
+    ),
+    "a start at the beginning of time": ("subscriptions", SUBSCRIPTION + "1,s1,0001-01-01,,pro\n", 2, "started_at"),
+    "recorded before all calendars": ("accounts", ACCOUNT + "1,2024-01-01,2024-01-01,1899-01-01,5,north\n", 2, "seen"),
     "a column that is missing": ("events", "id,event,occurred_at,kind\n1,e1,2024-01-01,x\n", None, "amount"),
     "an id that comes twice": ("events", EVENT + "1,e1,2024-01-01,x,\n1,e1,2024-01-02,x,\n", None, "event"),
     "a state that comes twice": ("accounts", ACCOUNT + "1,2024-01-01,2024-02-01,,5,a\n" * 2, None, "since"),
@@ -191,6 +222,55 @@ async def test_what_does_not_fit_is_refused_with_its_place_and_leaves_nothing(
     problem = answer.json()
     assert (problem.get("line"), problem.get("column")) == (line, column), problem
     assert await everything(store) == before
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "1899-12-31T23:59:59Z",
+        "1900-01-01T01:00:00+02:00",
+        "0001-01-01T00:00:00+14:00",
+        "2200-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-12:00",
+    ],
+)
+async def test_instants_near_the_ends_of_the_calendar_are_refused(store: Store, instant: str) -> None:
+    answer = await store.http.post("/datasets", json=SHOP | {"name": "endless", "instants": [instant]})
+    assert answer.status_code == 422, answer.text
+    assert "between the years 1900 and 2200" in answer.text
+
+
+async def test_the_first_instants_that_may_be_named_can_be_asked_for(store: Store) -> None:
+    store.n_made += 1
+    name = f"old{store.n_made}"
+    await describe(store, SHOP | {"name": name, "instants": ["1900-01-01T00:00:00Z", "2199-12-31T20:00:00-03:00"]})
+    await take(store, name, "events", GOOD["events"] + "1,e3,1900-01-01,x,\n")
+    source = await open_rows_of_events(store, name)
+    assert (await source.matured(now=None)).instants == (datetime(1900, 1, 1, tzinfo=UTC),)
+
+
+NO_TEXTS = {
+    "structs": pa.array([{"a": "x"}]),
+    "lists": pa.array([["x"]]),
+    "maps": pa.array([[("a", "x")]], pa.map_(pa.string(), pa.string())),
+    "bytes": pa.array([b"\xff"]),
+}
+TEXTS = [("events", "kind"), ("events", "event"), ("subscriptions", "plan"), ("subscriptions", "number")]
+
+
+@pytest.mark.parametrize(("fact", "column"), TEXTS, ids=[column for _, column in TEXTS])
+@pytest.mark.parametrize("cells", NO_TEXTS.values(), ids=NO_TEXTS)
+async def test_columns_of_parquet_that_hold_no_text_are_refused(
+    store: Store, name: str, cells: pa.Array, fact: str, column: str
+) -> None:
+    row = dict.fromkeys(GOOD[fact].partition("\n")[0].split(","), pa.array(["1"]))
+    instants = dict.fromkeys({"started_at", "occurred_at"} & row.keys(), pa.array([datetime(2024, 3, 1)]))  # noqa: DTZ001
+    file = io.BytesIO()
+    pq.write_table(pa.table({**row, "ended_at": pa.nulls(1, pa.date32()), **instants, column: cells}), file)
+    answer = await send(store, name, fact, file.getvalue())
+    assert (answer.status_code, answer.json().get("column")) == (422, column), answer.text
+    assert "is of type " in answer.json()["detail"]
+    assert answer.json()["detail"].endswith("; text is needed.")
 
 
 async def test_a_cell_far_down_is_found(store: Store, name: str) -> None:
@@ -278,19 +358,7 @@ async def test_kinds_are_counted_right_over_uploads_however_many_there_are(store
     await take(store, name, "events", EVENT + first)
     told = await take(store, name, "events", EVENT + "".join(f"1,b{n},2024-01-02,kind 299,1\n" for n in range(9)))
     counts = {"n": 10, "n_quantity": 0, "n_amount": 10}
-    assert told["kinds"][0] == {"kind": "kind 299", **counts, "first_at": "2024-01-01T00:00:00Z"}
-
-
-async def test_a_kind_that_came_after_what_is_learned_from_counts_as_other(store: Store, name: str) -> None:
-    """Known from the first instants of the training on, `buy` has features of its own; `chat` came later."""
-    days = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(200)]
-    rows = [f"{n % 10},e{n},{day.isoformat()},{'chat' if n > 150 and n % 2 else 'buy'},1" for n, day in enumerate(days)]
-    await take(store, name, "events", EVENT + "\n".join(rows) + "\n")
-    source = await (await open_rows_of_events(store, name)).frozen(days[140])
-    names = [each.name for each in source.features]
-    assert "n_other_30d" in names or "n_other_total" in names
-    assert not [each for each in names if "chat" in each]
-    assert any("chat (" in note for note in source.notes)
+    assert told["kinds"][0] == {"kind": "kind 299", **counts}
 
 
 async def test_what_lies_in_the_future_does_not_make_time_pass(store: Store, name: str) -> None:
@@ -301,6 +369,27 @@ async def test_what_lies_in_the_future_does_not_make_time_pass(store: Store, nam
     told = await take(store, name, "events", EVENT + f"1,e3,{(now - timedelta(minutes=1)).isoformat()},x,\n")
     until = datetime.fromisoformat(told["known_until"])
     assert now - timedelta(minutes=1) < until <= datetime.now(UTC)
+
+
+COMING = {
+    "events": (EVENT + "1,e1,2024-03-01,x,\n1,e2,2101-01-01,x,\n2,e3,2101-01-02T10:00:00Z,x,\n", "occurred_at"),
+    "subscriptions": (
+        SUBSCRIPTION + "1,s1,2101-01-01,,\n2,s2,2101-01-02T10:00:00Z,,\n3,s3,2024-01-01,2110-01-01,\n",
+        "started_at",
+    ),
+    "accounts": (ACCOUNT + "1,2024-01-01,2101-01-01,,5,north\n2,2024-01-01,2101-01-02T10:00:00Z,,5,north\n", "since"),
+}
+
+
+@pytest.mark.parametrize(("fact", "content", "column"), [(fact, *each) for fact, each in COMING.items()], ids=COMING)
+async def test_facts_dated_in_the_future_are_told(
+    store: Store, name: str, fact: str, content: str, column: str
+) -> None:
+    expected = f"{column}: 2 rows lie in the future, the latest at 2101-01-02T10:00:00+00:00; not seen before then"
+    told = await take(store, name, fact, content)
+    assert [each for each in told["warnings"] if "future" in each] == [expected]
+    told = await take(store, name, fact, GOOD[fact])
+    assert not [each for each in told["warnings"] if "future" in each]
 
 
 async def test_facts_that_all_lie_in_the_future_are_no_rows_yet(store: Store, name: str) -> None:
@@ -321,6 +410,173 @@ async def test_accounts_that_go_on_do_not_say_that_events_are_complete(store: St
     await take(store, name, "events", GOOD["events"])
     told = await take(store, name, "accounts", ACCOUNT + "9,2024-09-01,2024-09-01,,1,north\n")
     assert told["known_until"] == "2024-03-03T00:00:00Z"
+
+
+CORRECTED = {
+    "accounts": {"recorded_at_column": "seen"},
+    "subscriptions": {"subscription_id_column": "number", "recorded_at_column": "seen"},
+    "events": {"event_id_column": "event", "recorded_at_column": "seen"},
+}
+RULES = {"by contract": {"kind": "subscription"}, "by event": {"kind": "event", "days": 90}}
+
+
+@pytest.fixture(params=RULES.values(), ids=list(RULES))
+async def corrected(store: Store, request: pytest.FixtureRequest) -> str:
+    """A dataset whose facts say when they were recorded, with events until 2024-02-04, under either rule."""
+    store.n_made += 1
+    name = f"corrected{store.n_made}"
+    await describe(store, SHOP | {"name": name, "active": request.param} | CORRECTED)
+    days = [datetime(2024, 1, 6, tzinfo=UTC) + timedelta(days=n) for n in range(30)]
+    events = "".join(f"1,e{n},{day.isoformat()},\n" for n, day in enumerate(days))
+    told = await take(store, name, "events", "account_id,event,occurred_at,seen\n" + events)
+    assert told["known_until"] == "2024-02-05T00:00:00Z"
+    return name
+
+
+BESIDE_EVENTS = {
+    "an event filled in late": ("events", "event,occurred_at,seen\n1,late,2023-03-01,2024-04-20\n"),
+    "a contract corrected years later": (
+        "subscriptions",
+        "number,started_at,ended_at,seen\n1,s1,2023-01-01,,\n1,s1,2023-01-01,2023-12-01,2025-06-01\n",
+    ),
+    "an end that was planned": ("subscriptions", "number,started_at,ended_at,seen\n1,s1,2023-01-01,2024-12-31,\n"),
+    "an account made later": ("accounts", "created_at,seen\n1,2024-08-01,2024-09-01\n"),
+}
+
+
+@pytest.mark.parametrize(("fact", "content"), BESIDE_EVENTS.values(), ids=BESIDE_EVENTS)
+async def test_only_when_events_happened_makes_time_pass(store: Store, corrected: str, fact: str, content: str) -> None:
+    told = await take(store, corrected, fact, "account_id," + content)
+    assert told["known_until"] == "2024-02-05T00:00:00Z"
+
+
+async def test_facts_span_when_they_happened_whenever_they_were_recorded(store: Store, corrected: str) -> None:
+    row = "account_id,event,occurred_at,seen\n1,late,2023-03-01,2024-04-20\n"
+    told = await take(store, corrected, "events", row)
+    assert (told["first_at"], told["last_at"]) == ("2023-03-01T00:00:00Z", "2024-02-04T00:00:00Z")
+    row = "account_id,number,started_at,ended_at,seen\n1,s1,2023-01-01,2023-12-01,2025-06-01\n"
+    told = await take(store, corrected, "subscriptions", row)
+    assert (told["first_at"], told["last_at"]) == ("2023-01-01T00:00:00Z", "2023-12-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+async def test_without_events_nothing_is_known_to_be_complete(store: Store, rule: dict[str, Any]) -> None:
+    store.n_made += 1
+    name = f"silent{store.n_made}"
+    await describe(store, SHOP | {"name": name, "active": rule})
+    for fact in ("accounts", "subscriptions"):
+        assert (await take(store, name, fact, GOOD[fact]))["known_until"] is None
+
+
+UNDATED = {
+    "accounts": {"id_column": "id"},
+    "subscriptions": {"id_column": "id", "subscription_id_column": "number", "plan_column": "plan"},
+    "events": {"id_column": "id", "event_id_column": "event", "amount_column": "amount"},
+}
+UNDATED_FACTS = {
+    "accounts": "id,created_at,seats\n1,2024-01-01,5\n2,2024-01-01,6\n",
+    "subscriptions": "id,number,started_at,ended_at,plan\n1,s1,2024-01-01,,basic\n2,s2,2024-01-01,,basic\n",
+    "events": "id,event,occurred_at,amount\n1,e1,2024-02-01,7\n2,e2,2024-02-01,8\n1,e3,2024-04-30,1\n",
+}
+AGAIN = {
+    "an attribute": ("accounts", "id,created_at,seats\n1,2024-01-01,50\n3,2024-01-01,60\n", "seats", 5.0),
+    "an attribute and the birth": ("accounts", "id,created_at,seats\n1,2024-01-09,50\n3,2024-01-01,60\n", "seats", 5.0),
+    "a plan": (
+        "subscriptions",
+        UNDATED_FACTS["subscriptions"].replace("2,s2", "3,s2").replace("basic", "pro"),
+        "plan",
+        "basic",
+    ),
+    "an amount": (
+        "events",
+        "id,event,occurred_at,amount\n1,e1,2024-02-01,70\n3,e1,2024-02-01,60\n",
+        "amount_event_total",
+        7.0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("fact", "content", "feature", "known"), AGAIN.values(), ids=AGAIN)
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+async def test_what_replaces_an_undated_row_was_not_known_before_it_came(
+    store: Store, rule: dict[str, Any], fact: str, content: str, feature: str, known: object
+) -> None:
+    store.n_made += 1
+    name = f"undated{store.n_made}"
+    await describe(store, SHOP | UNDATED | {"name": name, "active": rule})
+    for each, rows in UNDATED_FACTS.items():
+        await take(store, name, each, rows)
+    before = datetime.now(UTC)
+    await take(store, name, fact, content)
+    source = await open_rows(store.services, name)
+    frame = (await source.labelled([datetime(2024, 3, 1, tzinfo=UTC)])).frame
+    assert dict(zip(frame.accounts.to_pylist(), frame.features[feature].to_pylist(), strict=True))["1"] == known
+    recorded = await recorded_at(store, name, fact)
+    assert [(account, at is not None) for account, at in recorded] == [("1", True), ("3", False)]
+    assert before < recorded[0][1] < datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("fact", "first", "second"),
+    [
+        ("accounts", "id,created_at,since\n1,2024-01-01,2024-01-01\n", "1,2024-01-01,2024-02-01"),
+        ("subscriptions", "id,started_at,ended_at\n1,2024-01-01,2024-02-01\n", "1,2024-02-01,"),
+    ],
+)
+async def test_another_state_or_contract_of_an_account_replaces_none(
+    store: Store, fact: str, first: str, second: str
+) -> None:
+    store.n_made += 1
+    name = f"dated{store.n_made}"
+    keys = {"accounts": {"id_column": "id", "valid_from_column": "since"}, "subscriptions": {"id_column": "id"}}
+    await describe(store, SHOP | {"name": name} | keys)
+    await take(store, name, fact, first)
+    await take(store, name, fact, f"{first}{second}\n")
+    assert [at is not None for _, at in sorted(await recorded_at(store, name, fact), key=str)] == [False, True]
+
+
+async def recorded_at(store: Store, name: str, fact: str) -> list[Any]:
+    """Account and recorded_at of the rows that the newest revision brought."""
+    async with store.services.sessions() as session:
+        dataset = await store.services.datasets.resolve(session, name)
+        revision = await get_revision(session, dataset)
+        table = f"data.facts_{(revision.facts or {})[fact]['table_id']}"
+        query = f"SELECT account_id, recorded_at FROM {table} WHERE added_in = :number ORDER BY account_id"
+        return [tuple(row) for row in await session.execute(text(query), {"number": revision.number})]
+
+
+async def test_labels_read_what_replaced_an_undated_row(store: Store) -> None:
+    store.n_made += 1
+    name = f"undated{store.n_made}"
+    await describe(store, SHOP | UNDATED | {"name": name, "active": RULES["by contract"]})
+    for fact, rows in UNDATED_FACTS.items():
+        await take(store, name, fact, rows)
+    row = "id,number,started_at,ended_at,plan\n1,s1,2024-01-01,2024-03-10,pro\n"
+    await take(store, name, "subscriptions", row)
+    frame = (await (await open_rows(store.services, name)).labelled([datetime(2024, 3, 1, tzinfo=UTC)])).frame
+    assert frame.churned is not None
+    assert dict(zip(frame.accounts.to_pylist(), frame.churned.tolist(), strict=True)) == {"1": 1.0, "2": 0.0}
+    assert frame.features["plan"].to_pylist() == ["basic", "basic"]
+
+
+async def test_facts_are_there_though_they_could_not_be_tidied(
+    store: Store, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An index over an expression that fails as statistics are gathered: the VACUUM fails, the rows are committed."""
+    await take(store, name, "events", GOOD["events"])
+    async with store.services.sessions.begin() as session:
+        dataset = await store.services.datasets.resolve(session, name)
+        table_id = ((await get_revision(session, dataset)).facts or {})["events"]["table_id"]
+        statement = (
+            "CREATE FUNCTION data.fail_{0}(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS "
+            "$$ BEGIN IF current_query() LIKE 'VACUUM%' THEN RAISE 'no'; END IF; RETURN $1; END $$"
+        )
+        await session.execute(text(statement.format(table_id)))
+        await session.execute(text(f"CREATE INDEX ON data.facts_{table_id} (data.fail_{table_id}(kind))"))
+    with caplog.at_level(logging.WARNING, logger="holdfast.facts"):
+        told = await take(store, name, "events", EVENT + "1,e3,2024-03-05,buy,1\n")
+    assert (told["revision"], told["n_rows"]) == (2, 3)
+    assert [each.message for each in caplog.records if each.name == "holdfast.facts"] == ["facts not tidied"]
 
 
 async def test_what_is_no_kind_is_refused(store: Store, name: str) -> None:
