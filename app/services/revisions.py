@@ -37,9 +37,7 @@ async def get_revision(session: AsyncSession, dataset: Dataset, number: int | No
     """The revision of this number, by default the newest."""
     newest = await newest_revision(session, dataset)
     if newest is None:
-        what = "facts/events" if dataset.kind == "events" else "rows"
-        hint = f"Upload them with PUT /datasets/{dataset.name}/{what}."
-        raise NoRows(f"Dataset {dataset.name} has no rows yet.", hint=hint)
+        raise NoRows(f"Dataset {dataset.name} has no rows yet.", hint=_how_rows_come(dataset))
     if number is None or number == newest.number:
         return newest
     query = select(Revision).where(Revision.dataset_id == dataset.id, Revision.number == number)
@@ -47,6 +45,13 @@ async def get_revision(session: AsyncSession, dataset: Dataset, number: int | No
     if found is None:
         raise NotFound(f"Dataset {dataset.name} has no revision {number}; the newest is {newest.number}.")
     return found
+
+
+def _how_rows_come(dataset: Dataset) -> str:
+    if dataset.kind == "query" or dataset.source_table is not None:
+        return "They are read as a training starts: POST /train."
+    what = "facts/events" if dataset.kind == "events" else "rows"
+    return f"Upload them with PUT /datasets/{dataset.name}/{what}."
 
 
 def label_others(revision: Revision | None) -> set[str]:
