@@ -203,11 +203,12 @@ class FeatureQuery:
         columns = "".join(
             f", {self.tables.attributes[each.name]} AS attribute_{at}" for at, each in enumerate(self.plan.attributes)
         )
+        newest_state = "valid_from DESC, " if self.spec.accounts.valid_from_column else ""
         return f"""made AS (
             SELECT DISTINCT ON (account_id) account_id, created_at{columns}
             FROM {self.tables.tables["accounts"]}
             WHERE {accounts} AND {_seen_at("valid_from")} AND created_at < $1::timestamptz
-            ORDER BY account_id, valid_from DESC, recorded_at DESC NULLS LAST, added_in DESC)"""
+            ORDER BY account_id, {newest_state}recorded_at DESC NULLS LAST, added_in DESC)"""
 
     def _labels(self, accounts: str) -> list[str]:
         """Whether each active account churned in the horizon; null where it left in the lead already."""

@@ -301,9 +301,7 @@ class BuiltRows:
                 if len(frame):
                     yield frame
         finally:
-            for task in coming:
-                task.cancel()
-            await asyncio.gather(*coming, return_exceptions=True)
+            await asyncio.gather(*coming, return_exceptions=True)  # a COPY that is cancelled may hang; a chunk is short
 
     async def _bounds(self, chunk_size: int) -> AsyncIterator[list[str]]:
         """After which account each chunk begins and with which it ends; the last one has no end."""
