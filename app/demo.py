@@ -25,7 +25,7 @@ from app.simulator.writing import TABLES, write_files
 
 Json = dict[str, Any]
 DATASET = "saas"
-ACCOUNT = "A0000042"  # a customer at the end, so it can be scored
+ACCOUNT = "A0000017"  # a customer at the end, so it can be scored
 END = datetime(2025, 7, 1, tzinfo=UTC)
 BUSINESS = SimulatorConfig(
     n_accounts=8_000,

@@ -27,6 +27,7 @@ TRACKING_LOCK = 0x6D6C66  # look-up and creation are one step under it, so a job
 MAX_PARAMS_A_CALL = 100  # MLflow's own limit
 MAX_METRICS_A_CALL = 1000
 MAX_PARAM_CHARS = 6000
+MAX_RACES = 5  # for folders with another attempt at the same job
 
 _log = logging.getLogger("holdfast.registry")
 
@@ -210,7 +211,16 @@ def _fill_run(client: Any, run_id: str, run: TrackedRun) -> None:
         client.log_batch(run_id, metrics=metrics[begin : begin + MAX_METRICS_A_CALL])
     tags = {**run.tags, JOB_TAG: str(run.job_id)}
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    client.log_artifacts(run_id, str(run.artifacts))
+    _copy_artifacts(client, run_id, run.artifacts)
+
+
+def _copy_artifacts(client: Any, run_id: str, folder: Path) -> None:
+    """Another attempt at the job may be making the same folders; MLflow takes one that came in between for a failure."""
+    for _ in range(MAX_RACES):
+        with suppress(FileExistsError):
+            client.log_artifacts(run_id, str(folder))
+            return
+    client.log_artifacts(run_id, str(folder))
 
 
 def _folder(experiment: str) -> str:

@@ -1,5 +1,6 @@
 """A real service in a process of its own, for the tests that call it as strangers do."""
 
+import json
 import os
 import socket
 import subprocess
@@ -13,7 +14,9 @@ import httpx
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.demo import DATASET
 from app.process import warm_up
+from app.simulator.writing import TABLES
 
 COMMAND = [sys.executable, "-P", "-m", "app.cli"]
 START_SECONDS = 90
@@ -35,11 +38,13 @@ def holdfast(env: dict[str, str], *arguments: str | int | Path) -> str:
 def fill_store(env: dict[str, str], folder: Path) -> None:
     """What `make demo` leaves behind, only smaller: data, a champion, its scores, a verdict of the monitor."""
     warm_up()
-    first, later = folder / "march.csv", folder / "june.csv"
-    holdfast(env, "sample", first, later, "--n-accounts", 2000)
-    columns = ("--id-column", "account_id", "--label-column", "churned", "--positive-value", "true")
-    holdfast(env, "import", first, "--name", "sample", *columns, "--as-of-column", "as_of", "--horizon-days", 60)
-    holdfast(env, "import", later, "--name", "sample", "--append")
+    holdfast(env, "simulate", folder / "business", "--accounts", 2000)
+    described = folder / "business" / "dataset.json"
+    smaller = {"name": DATASET, "windows_days": [30], "max_instants": 5}
+    described.write_text(json.dumps(json.loads(described.read_text()) | smaller))
+    holdfast(env, "dataset", "create", described)
+    for fact in TABLES:
+        holdfast(env, "import", folder / "business" / f"{fact}.parquet", "--name", DATASET, "--fact", fact)
     holdfast(env, "train", "--register", "--param", "n_estimators=20")
     holdfast(env, "promote", "--force", "--reason", "only to have a champion")
     holdfast(env, "score")

@@ -15,7 +15,7 @@ TierName = Literal["high", "medium", "low"]
 Value = StrictBool | StrictInt | StrictFloat | StrictStr | None
 FeatureName = Annotated[str, Field(min_length=1, max_length=200)]
 
-SAMPLE_ACCOUNT = "A0000042"  # of the business of `make demo`: a customer at its end, so it can be scored
+SAMPLE_ACCOUNT = "A0000017"  # of the business of `make demo`: a customer at its end, so it can be scored
 
 
 class BatchIn(BodyIn):
