@@ -215,7 +215,7 @@ def _fill_run(client: Any, run_id: str, run: TrackedRun) -> None:
 
 
 def _copy_artifacts(client: Any, run_id: str, folder: Path) -> None:
-    """Another attempt at the job may be making the same folders; MLflow takes one that came in between for a failure."""
+    """Another attempt at the job may be making the same folders: to MLflow one that came in between is a failure."""
     for _ in range(MAX_RACES):
         with suppress(FileExistsError):
             client.log_artifacts(run_id, str(folder))
