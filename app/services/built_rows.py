@@ -217,7 +217,12 @@ class BuiltRows:
         rule = self._query.spec.active
         active_from = self._first("events" if rule.kind == "event" else "subscriptions")
         wait = timedelta(days=rule.days if rule.kind == "event" else 0)
-        return FactSpan(self._first("events"), active_from + wait, until, label_span(self._dataset))
+        changed_at = self._last("subscriptions") if rule.kind == "subscription" else None
+        return FactSpan(self._first("events"), active_from + wait, until, label_span(self._dataset), changed_at)
+
+    def _last(self, fact: Fact) -> datetime | None:
+        last: str | None = (self._revision.facts or {})[fact]["last_at"]
+        return None if last is None else datetime.fromisoformat(last)
 
     def _first(self, fact: Fact) -> datetime:
         first: str | None = (self._revision.facts or {})[fact]["first_at"]

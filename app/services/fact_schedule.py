@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from app.schemas.events import EventsIn, utc_instants
 
+QUIET = timedelta(days=30)  # in which no contract begins or ends: a month's worth of renewals is missing
+
 
 @dataclass(frozen=True)
 class FactSpan:
@@ -16,12 +18,14 @@ class FactSpan:
     active_from : the first instant at which somebody can be active by the rule
     until : up to when facts are complete
     label : how long after an instant its labels are final: lead, horizon and grace
+    changed_at : where contracts say who is active, when the last of them began or ended
     """
 
     logged_from: datetime
     active_from: datetime
     until: datetime
     label: timedelta
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ def schedule_instants(spec: EventsIn, span: FactSpan) -> Schedule:
     matured = tuple(each for each in instants if each <= newest)
     immature = tuple(each for each in instants if newest < each <= span.until)
     beyond = [each for each in instants if each > span.until]
-    return Schedule(matured, immature, (*_say_beyond(beyond, span), *_say_cut_short(spec, matured, span)))
+    warnings = (*_say_beyond(beyond, span), *_say_cut_short(spec, matured, span), *_say_quiet(span))
+    return Schedule(matured, immature, warnings)
 
 
 def _steps(spec: EventsIn, span: FactSpan, newest: datetime) -> list[datetime]:
@@ -69,4 +74,14 @@ def _say_cut_short(spec: EventsIn, instants: tuple[datetime, ...], span: FactSpa
     return [
         f"{n_short} of {len(instants)} instants are less than {longest} days after the first event: their longest "
         "windows reach back to before the log began."
+    ]
+
+
+def _say_quiet(span: FactSpan) -> list[str]:
+    """Events alone say where the facts end; contracts may have stopped coming before."""
+    if span.changed_at is None or span.until - span.changed_at <= QUIET:
+        return []
+    return [
+        f"No subscription began or ended in the {(span.until - span.changed_at).days} days before {span.until.date()}, "
+        "where the events end: if that feed stands still, accounts that left are taken for customers."
     ]

@@ -1,5 +1,6 @@
 """Instants by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,6 +42,14 @@ def test_no_more_instants_than_are_asked_for() -> None:
 
 def test_a_log_that_is_younger_than_the_horizon_has_none() -> None:
     assert schedule_instants(described(), span(logged_days=20)).matured == ()
+
+
+def test_contracts_that_stopped_coming_are_said() -> None:
+    quiet = replace(span(logged_days=600), changed_at=JULY - timedelta(days=45))
+    [warning] = schedule_instants(described(), quiet).warnings
+    assert warning.startswith("No subscription began or ended in the 45 days before 2024-07-01")
+    lively = replace(quiet, changed_at=JULY - timedelta(days=30))
+    assert schedule_instants(described(), lively).warnings == ()
 
 
 def test_named_instants_after_the_facts_are_said() -> None:
