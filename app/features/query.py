@@ -94,7 +94,7 @@ class FeatureQuery:
 
     def _event(self, accounts: str) -> str:
         """Events that were known at as_of; of several rows with one event id the one recorded last."""
-        newest, order = _newest_version("event_id") if self.spec.events.event_id_column else ("", "")
+        newest, order = _newest_version(self._event_key)
         return f"""raw_event AS (
             SELECT {newest} account_id, occurred_at, kind, quantity, amount
             FROM {self.tables.tables["events"]}
@@ -170,8 +170,7 @@ class FeatureQuery:
 
     def _subscription(self, accounts: str) -> str:
         """Subscriptions as they were known at as_of: an end that was still to come is none."""
-        key = "subscription_id" if self._has_subscription_ids else "started_at"
-        newest, order = _newest_version(key)
+        newest, order = _newest_version(self._subscription_key)
         return f"""subscription AS (
             SELECT {newest} account_id, started_at, plan, amount,
                    CASE WHEN ended_at < $1::timestamptz THEN ended_at END AS ended_at
@@ -180,8 +179,13 @@ class FeatureQuery:
             {order})"""
 
     @property
-    def _has_subscription_ids(self) -> bool:
-        return bool(self.spec.subscriptions and self.spec.subscriptions.subscription_id_column)
+    def _event_key(self) -> str | None:
+        return "event_id" if self.spec.events.event_id_column else None
+
+    @property
+    def _subscription_key(self) -> str:
+        described = self.spec.subscriptions
+        return "subscription_id" if described and described.subscription_id_column else "started_at"
 
     def _contract(self) -> str:
         return """contract AS (
@@ -219,14 +223,18 @@ class FeatureQuery:
             return self._labels_by_events(accounts, opens, ends)
         return self._labels_by_contract(accounts, opens, ends)
 
-    def _labels_by_events(self, accounts: str, opens: str, ends: str) -> list[str]:
-        newest, order = _newest_version("event_id") if self.spec.events.event_id_column else ("", "")
-        return [
-            f"""final_event AS (
-            SELECT {newest} account_id, occurred_at, kind
-            FROM {self.tables.tables["events"]}
+    def _final(self, name: str, fact: Fact, key: str | None, columns: str, accounts: str) -> str:
+        """Facts as the revision knows them, whenever they happened and were recorded."""
+        newest, order = _newest_version(key)
+        return f"""{name} AS (
+            SELECT {newest} account_id, {columns}
+            FROM {self.tables.tables[fact]}
             WHERE {accounts} AND added_in <= $2
-            {order})""",
+            {order})"""
+
+    def _labels_by_events(self, accounts: str, opens: str, ends: str) -> list[str]:
+        return [
+            self._final("final_event", "events", self._event_key, "occurred_at, kind", accounts),
             f"""returned AS (
             SELECT DISTINCT account_id
             FROM final_event
@@ -241,14 +249,11 @@ class FeatureQuery:
 
         One before as_of that was recorded only after it counts as one in the lead: nobody could have acted.
         """
-        newest, order = _newest_version("subscription_id" if self._has_subscription_ids else "started_at")
         grace = f"make_interval(days => {self.spec.grace_days})"
         return [
-            f"""final_subscription AS (
-            SELECT {newest} account_id, started_at, ended_at
-            FROM {self.tables.tables["subscriptions"]}
-            WHERE {accounts} AND added_in <= $2
-            {order})""",
+            self._final(
+                "final_subscription", "subscriptions", self._subscription_key, "started_at, ended_at", accounts
+            ),
             f"""churn AS (
             SELECT account_id, min(ended_at) AS churned_at
             FROM final_subscription AS over
@@ -283,8 +288,10 @@ def _seen_at(dated: str) -> str:
     return f"added_in <= $2 AND {dated} < $1::timestamptz AND (recorded_at IS NULL OR recorded_at < $1::timestamptz)"
 
 
-def _newest_version(key: str) -> tuple[str, str]:
-    """Of rows of one account with the same key the one recorded last, else taken in last."""
+def _newest_version(key: str | None) -> tuple[str, str]:
+    """Of rows of one account with the same key the one recorded last, else taken in last; all, where they have none."""
+    if key is None:
+        return "", ""
     newest = f"DISTINCT ON (account_id, {key})"
     return newest, f"ORDER BY account_id, {key}, recorded_at DESC NULLS LAST, added_in DESC"
 

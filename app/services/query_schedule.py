@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from app.schemas.query import QueryIn
+from app.services.row_source import label_span
 
 
 def scored_instant(now: datetime) -> datetime:
@@ -12,7 +13,7 @@ def scored_instant(now: datetime) -> datetime:
 
 def matured_by(spec: QueryIn, now: datetime) -> datetime:
     """The newest instant whose labels are known in full: lead, horizon and grace have passed since."""
-    return now - timedelta(days=spec.lead_days + spec.horizon_days + spec.grace_days)
+    return now - label_span(spec)
 
 
 def training_instants(spec: QueryIn, now: datetime) -> list[datetime]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from app.errors import NoTrainingRows
 from app.ml.frame import Feature, Frame
+from app.schemas.events import BuiltIn
 from app.schemas.scoring import RowProblem
 from app.tables import Dataset, Revision
 
@@ -93,9 +94,9 @@ class RowSource(Protocol):
         """The same, of what was known as they were scored."""
 
 
-def label_span(dataset: Dataset) -> timedelta:
+def label_span(described: Dataset | BuiltIn) -> timedelta:
     """From an instant to the end of what its labels tell: lead, horizon and grace."""
-    return timedelta(days=dataset.lead_days + (dataset.horizon_days or 0) + dataset.grace_days)
+    return timedelta(days=described.lead_days + (described.horizon_days or 0) + described.grace_days)
 
 
 def nothing_to_train_on(dataset: Dataset, revision: Revision, n_immature: int, hint: str) -> NoTrainingRows:
