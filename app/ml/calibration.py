@@ -124,7 +124,7 @@ def _read_isotonic(knots: list[object], probabilities: list[object]) -> Isotonic
     return Isotonic(x, p)
 
 
-def _targets(y: Floats) -> Floats:
+def platt_targets(y: Floats) -> Floats:
     """Platt's targets: labels moved inside by one count per class, so that separable margins stay finite.
 
     References
@@ -153,7 +153,7 @@ def fit_platt(margins: Floats, y: Floats, *, start: Platt | None = None) -> Plat
     Platt
         Slope 0 where margin and label go against each other or the margin is constant.
     """
-    targets = _targets(y)
+    targets = platt_targets(y)
     centre = float(margins.mean())
     x = margins - centre
     spread = float(np.sqrt(x @ x / x.size))
@@ -209,7 +209,7 @@ def fit_beta(margins: Floats, y: Floats) -> Beta:
     y : ndarray of shape (n,)
         1 churned, 0 stayed.
     """
-    targets = _targets(y)
+    targets = platt_targets(y)
     columns = np.column_stack([log_expit(margins), -log_expit(-margins), np.ones(margins.size)])
 
     def loss(coefficients: Floats) -> float:

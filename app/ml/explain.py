@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.ml.blend import BlendModel
 from app.ml.boosters import LightGBMModel, XGBoostModel
 from app.ml.encoding import Encoder, Matrix, Value, find_column
 from app.ml.frame import Feature, Floats
@@ -52,16 +53,23 @@ def contributions(model: Model, X: Matrix, encoder: Encoder) -> Floats:
     """Exact SHAP values by feature, in log-odds: shape (n, number of features).
 
     Trees: path-dependent TreeSHAP, by WOODELF for many rows, by the booster itself for few. Logistic: coefficient x
-    (value - mean). The columns of one feature are summed back. Each row sums to its margin minus a constant.
+    (value - mean). Blend: the weighted sum of those of its components. The columns of one feature are summed back.
+    Each row sums to its margin minus a constant.
 
     References
     ----------
     Lundberg, Erion, Lee (2018), arXiv:1802.03888. Nadel, Wettenstein (2025), AAAI 2026, arXiv:2511.09376.
     """
-    many = len(X) >= _MIN_ROWS_WOODELF.get(type(model), len(X) + 1)
-    by_column = _woodelf(model, X) if many else model.native_contributions(X)
     starts = np.searchsorted(encoder.owners, np.arange(len(encoder.features)))
-    return np.asarray(np.add.reduceat(by_column, starts, axis=1), dtype=np.float64)
+    return np.asarray(np.add.reduceat(_by_column(model, X), starts, axis=1), dtype=np.float64)
+
+
+def _by_column(model: Model, X: Matrix) -> Floats:
+    if isinstance(model, BlendModel):
+        parts = (each.weight * _by_column(each.model, X) for each in model.components)
+        return np.asarray(sum(parts), dtype=np.float64)
+    many = len(X) >= _MIN_ROWS_WOODELF.get(type(model), len(X) + 1)
+    return _woodelf(model, X) if many else model.native_contributions(X)
 
 
 def _woodelf(model: Any, X: Matrix) -> Floats:

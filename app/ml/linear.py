@@ -12,13 +12,14 @@ from scipy.special import expit
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
+from app.ml.one_file import OneFile
 
 _Z_LIMIT = 8.0  # standard deviations: beyond, one wild value would decide alone
 _MIN_SKEWNESS = 1.0  # "highly skewed" (Bulmer 1979, Principles of Statistics)
 
 
 @dataclass(frozen=True)
-class LogisticModel:
+class LogisticModel(OneFile):
     """log-odds = intercept + sum of coefficient x standardised column.
 
     Attributes
@@ -185,7 +186,7 @@ def _penalised_loss(design: Floats, y: Floats, ridge: Floats, beta: Floats) -> f
 
 
 @dataclass(frozen=True)
-class BaseRateModel:
+class BaseRateModel(OneFile):
     """The same log-odds for every account: what a model must beat."""
 
     margin: float

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from app.ml.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
 from app.ml.encoding import Matrix
@@ -18,17 +18,16 @@ class ModelKind(StrEnum):
     XGBOOST = "xgboost"
     LIGHTGBM = "lightgbm"
     LOGISTIC = "logistic"
+    BLEND = "blend"
     BASE_RATE = "base_rate"
 
 
 class Model(Protocol):
     """A fitted model: float32 matrix in, log-odds out."""
 
-    file_name: ClassVar[str]
-
     @property
     def n_rounds(self) -> int:
-        """How many rounds it was fitted with."""
+        """How many rounds it was fitted with; 1 for models without rounds."""
 
     def margins(self, X: Matrix) -> Floats:
         """Log-odds of shape (n,)."""
@@ -42,8 +41,8 @@ class Model(Protocol):
     def gains(self, n_columns: int, n_rounds: int) -> Floats:
         """Importance of each column after so many rounds: shape (d,), 0 or more."""
 
-    def to_bytes(self) -> bytes:
-        """Data only; the same model gives the same bytes."""
+    def to_files(self) -> dict[str, bytes]:
+        """Data only, by file name; the same model gives the same bytes."""
 
 
 class Learner(Protocol):
@@ -81,7 +80,7 @@ def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:
 
 
 def load_model(kind: ModelKind, data: bytes, *, n_threads: int) -> Model:
-    """Read a model's bytes by the format's own reader."""
+    """Read a model that is one file by the format's own reader."""
     match kind:
         case ModelKind.XGBOOST:
             return XGBoostModel.from_bytes(data, n_threads=n_threads)
@@ -91,6 +90,8 @@ def load_model(kind: ModelKind, data: bytes, *, n_threads: int) -> Model:
             return LogisticModel.from_bytes(data, n_threads=n_threads)
         case ModelKind.BASE_RATE:
             return BaseRateModel.from_bytes(data, n_threads=n_threads)
+        case ModelKind.BLEND:
+            raise ValueError("a blend is several files")
 
 
 FILE_NAMES = {
@@ -98,4 +99,5 @@ FILE_NAMES = {
     ModelKind.LIGHTGBM: LightGBMModel.file_name,
     ModelKind.LOGISTIC: LogisticModel.file_name,
     ModelKind.BASE_RATE: BaseRateModel.file_name,
+    ModelKind.BLEND: "blend.json",  # and the files of its components
 }

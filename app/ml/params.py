@@ -87,7 +87,18 @@ _LOGISTIC: Mapping[str, _Range | _Choice] = {
     "C": _Range(0, 1e6, above_low=True),
     "max_iter": _Range(1, 10_000, whole=True),
 }
-_KNOWN = {ModelType.XGBOOST: _XGBOOST, ModelType.LIGHTGBM: _LIGHTGBM, ModelType.LOGISTIC: _LOGISTIC}
+_BLEND: Mapping[str, _Range | _Choice] = {
+    "booster": _Choice((ModelType.XGBOOST.value, ModelType.LIGHTGBM.value)),
+    "shallow_max_depth": _Range(1, 4, whole=True),
+    "shallow_n_estimators": _BOTH_BOOSTERS["n_estimators"],
+    "shallow_learning_rate": _BOTH_BOOSTERS["learning_rate"],
+}
+_KNOWN = {
+    ModelType.XGBOOST: _XGBOOST,
+    ModelType.LIGHTGBM: _LIGHTGBM,
+    ModelType.LOGISTIC: _LOGISTIC,
+    ModelType.BLEND: _BLEND,
+}
 
 
 def validate_params(model: ModelConfig) -> None:
@@ -123,6 +134,27 @@ def effective_params(model: ModelConfig, model_type: ModelType) -> dict[str, Any
     validate_params(model)
     known = _KNOWN[model_type]
     return {name: _plain(value, known[name]) for name, value in sorted(model.params(model_type).items())}
+
+
+def asked_params(model: ModelConfig, model_type: ModelType) -> dict[str, Any]:
+    """The effective parameters of everything that is fitted for this kind: with the kind itself, the recipe.
+
+    A blend's own stand beside those of its booster and of its logistic regression, under the names they have in the
+    config.
+    """
+    own = effective_params(model, model_type)
+    if model_type is ModelType.BLEND:
+        parts = (ModelType(own["booster"]), ModelType.LOGISTIC)
+        own |= {f"{part.value}_params": effective_params(model, part) for part in parts}
+    return own
+
+
+def shallow_config(model: ModelConfig, booster: ModelType) -> ModelConfig:
+    """The config of a blend's shallow booster: that of its booster, save depth, rounds and learning rate."""
+    blend = effective_params(model, ModelType.BLEND)
+    shallow = {name: blend[f"shallow_{name}"] for name in ("max_depth", "n_estimators", "learning_rate")}
+    name = f"{booster.value}_params"
+    return model.model_copy(update={name: {**getattr(model, name), **shallow}})
 
 
 def _plain(value: Any, rule: _Range | _Choice) -> Any:

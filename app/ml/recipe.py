@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ class Fitted:
     fold_gains : ndarray of shape (k, d), importance of each column in each fold's model
     round_losses : ndarray of shape (rounds,), out-of-fold log-loss in nats after recalibration
     calibrator_losses : cross-fitted log-loss of each calibrator tried
+    components : of a blend its parts, as plain data: name, kind, weight, spread, n_rounds; weight 0 was left out
     """
 
     model: Model
@@ -41,6 +43,7 @@ class Fitted:
     fold_gains: Floats
     round_losses: Floats
     calibrator_losses: dict[str, float]
+    components: tuple[dict[str, Any], ...] = ()
 
 
 def fit_by_recipe(

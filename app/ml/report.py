@@ -39,6 +39,7 @@ class FittedModel:
     calibrator_losses : cross-fitted log-loss of each calibrator tried
     tiers : the expected risk tiers by the default policy, from the out-of-fold probabilities of the validation rows
     tier_warnings : where that policy does not choose
+    components : of a blend its parts, as plain data; see `recipe.Fitted`
     """
 
     bundle: Bundle
@@ -55,6 +56,7 @@ class FittedModel:
     calibrator_losses: dict[str, float]
     tiers: tuple[TierRow, ...]
     tier_warnings: tuple[TierWarning, ...]
+    components: tuple[dict[str, Any], ...] = ()
 
     @property
     def auc(self) -> float:
@@ -121,6 +123,7 @@ def report(bundle: Bundle, rows: Rows, fitted: Fitted, summary: ShapSummary | No
         calibrator_losses=fitted.calibrator_losses,
         tiers=tiers,
         tier_warnings=tier_warnings(tiers, rows.churn_rate),
+        components=fitted.components,
     )
 
 

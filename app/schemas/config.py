@@ -29,6 +29,12 @@ BOOSTER_DEFAULTS: Mapping[str, Any] = {
     "colsample_bytree": 0.8,
 }
 LOGISTIC_DEFAULTS: Mapping[str, Any] = {"C": 1.0, "max_iter": 1000}
+BLEND_DEFAULTS: Mapping[str, Any] = {
+    "booster": "xgboost",
+    "shallow_max_depth": 3,
+    "shallow_n_estimators": 600,
+    "shallow_learning_rate": 0.05,
+}
 
 
 class Config(BaseModel):
@@ -64,6 +70,15 @@ class ModelType(StrEnum):
     XGBOOST = "xgboost"
     LIGHTGBM = "lightgbm"
     LOGISTIC = "logistic"
+    BLEND = "blend"
+
+
+_DEFAULTS: Mapping[ModelType, Mapping[str, Any]] = {
+    ModelType.XGBOOST: BOOSTER_DEFAULTS,
+    ModelType.LIGHTGBM: BOOSTER_DEFAULTS,
+    ModelType.LOGISTIC: LOGISTIC_DEFAULTS,
+    ModelType.BLEND: BLEND_DEFAULTS,
+}
 
 
 class ModelConfig(Config):
@@ -75,14 +90,16 @@ class ModelConfig(Config):
     xgboost_params: dict[str, Any] = Field(default_factory=dict)
     lightgbm_params: dict[str, Any] = Field(default_factory=dict)
     logistic_params: dict[str, Any] = Field(default_factory=dict)
+    blend_params: dict[str, Any] = Field(
+        default_factory=dict, description="Its booster, and its logistic regression, also take their own parameters."
+    )
     seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = 42
 
     def params(self, model_type: ModelType | None = None) -> dict[str, Any]:
         """The effective parameters of `model_type` (by default the configured one)."""
         kind = model_type or self.model_type
-        defaults = LOGISTIC_DEFAULTS if kind is ModelType.LOGISTIC else BOOSTER_DEFAULTS
         own: dict[str, Any] = getattr(self, f"{kind.value}_params")
-        return {**defaults, **own}
+        return {**_DEFAULTS[kind], **own}
 
 
 FeatureName = Annotated[str, Field(min_length=1, max_length=200)]

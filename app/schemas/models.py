@@ -77,6 +77,7 @@ class VersionDetailOut(VersionOut):
     importances: dict[str, float]
     shap: dict[str, Any] | None
     n_rounds: int
+    components: list[dict[str, Any]] = Field(description="Of a blend: kind, weight and rounds of each of its models.")
     calibrator: dict[str, Any]
     tiers: list[dict[str, Any]]
     tier_warnings: list[dict[str, Any]]

@@ -9,12 +9,13 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.ml.bundle import Bundle
 from app.ml.checks.improvement import AS_GOOD_MARGIN
 from app.ml.frame import Feature, Floats
 from app.ml.metrics import mean_of_folds
+from app.ml.models import ModelKind
+from app.ml.params import asked_params
 from app.ml.trainer import FittedModel
-from app.schemas.config import TrainingConfig
+from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 from app.tables import Dataset, Revision, TrainedModel, Training, Version
 
 _TOLD = (
@@ -27,12 +28,16 @@ def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def recipe_hash(bundle: Bundle, training: TrainingConfig, split: str, dataset: Dataset) -> str:
-    """Of what makes two trainings the same recipe: not seed, experiment, tags or SHAP."""
+def recipe_hash(asked: str, model: ModelConfig, training: TrainingConfig, split: str, dataset: Dataset) -> str:
+    """Of what makes two trainings the same recipe: not seed, experiment, tags or SHAP.
+
+    It tells of what was `asked` for, a kind of model with all parameters its fit may use, not of what came of it.
+    """
+    params = {} if asked == ModelKind.BASE_RATE else asked_params(model, ModelType(asked))
     label: tuple[Any, ...] = (dataset.label_column, dataset.positive_value)
     label += (dataset.horizon_days, dataset.lead_days, dataset.grace_days)
     label += (dataset.spec["active"],) if dataset.kind == "events" and dataset.spec else ()
-    return _hash([bundle.kind.value, dict(bundle.params), split, training.n_folds, label])
+    return _hash([asked, params, split, training.n_folds, label])
 
 
 def features_hash(features: Sequence[Feature]) -> str:
@@ -61,6 +66,7 @@ def model_report(fitted: FittedModel, features: Sequence[Feature]) -> dict[str, 
         "feature_names": list(fitted.feature_names),
         "shap": fitted.shap_summary.to_json() if fitted.shap_summary else None,
         "n_rounds": fitted.n_rounds,
+        "components": list(fitted.components),
         "calibrator": {**bundle.calibrator.to_json(), "losses": fitted.calibrator_losses},
         "tiers": [row.to_json() for row in fitted.tiers],
         "tier_warnings": [warning.to_json() for warning in fitted.tier_warnings],
@@ -99,6 +105,7 @@ def _model_summary(trained: TrainedModel) -> dict[str, Any]:
         "model_type": trained.model_type,
         "bundle_sha256": trained.bundle_sha256,
         **{name: trained.report[name] for name in _TOLD},
+        "components": trained.report.get("components", []),  # reports of earlier releases lack it
     }
 
 

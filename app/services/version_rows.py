@@ -129,6 +129,7 @@ def version_detail(row: VersionRow, standing: Standing) -> VersionDetailOut:
     return VersionDetailOut(
         **_summary(row, standing),
         **{name: report[name] for name in _TOLD},
+        components=report.get("components", []),  # reports of earlier releases lack it
         config=training.config,
         split=training.split,
         warnings=training.warnings,

@@ -23,6 +23,8 @@ from app.schemas.config import ModelConfig, ModelType
         ({"lightgbm_params": {"max_bin": 10**9}}, "lightgbm_params.max_bin"),
         ({"logistic_params": {"C": 0}}, "logistic_params.C"),
         ({"logistic_params": {"solver": "saga"}}, "logistic_params.solver"),
+        ({"blend_params": {"booster": "logistic"}}, "blend_params.booster"),
+        ({"blend_params": {"shallow_max_depth": 5}}, "blend_params.shallow_max_depth"),
     ],
 )
 def test_unknown_or_harmful_parameters_are_refused_by_name(params: dict[str, dict[str, object]], key: str) -> None:

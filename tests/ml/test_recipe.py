@@ -85,11 +85,11 @@ def test_the_final_model_has_the_common_number_of_rounds(kind: ModelKind, data: 
     fitted = by_recipe(kind, data)
     again = learner_of(kind).fit(X, y, n_rounds=fitted.n_rounds, n_threads=1)
     assert fitted.model.n_rounds == fitted.n_rounds
-    assert fitted.model.to_bytes() == again.to_bytes()
+    assert fitted.model.to_files() == again.to_files()
 
 
 @pytest.mark.parametrize("kind", BOOSTERS)
 def test_threads_have_no_effect(kind: ModelKind, data: Data) -> None:
     one, two = by_recipe(kind, data), by_recipe(kind, data, n_threads=2)
-    assert one.model.to_bytes() == two.model.to_bytes()
+    assert one.model.to_files() == two.model.to_files()
     assert one.calibrator == two.calibrator

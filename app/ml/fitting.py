@@ -1,0 +1,72 @@
+"""Every kind of model fitted on the same rows and folds: each at most once, however many ask for it."""
+
+from collections.abc import Callable
+
+from app.ml.blend import BOOSTER, LOGISTIC, SHALLOW, fit_blend
+from app.ml.encoding import Matrix
+from app.ml.frame import Floats
+from app.ml.models import ModelKind, make_learner
+from app.ml.params import effective_params, shallow_config
+from app.ml.recipe import Fitted, Folds, Progress, fit_base_rate, fit_by_recipe
+from app.schemas.config import ModelConfig, ModelType
+
+_SHARES = {BOOSTER: (0.0, 0.35), SHALLOW: (0.35, 0.9), LOGISTIC: (0.9, 1.0)}  # of the time a blend takes, about
+
+
+class Fits:
+    """What the recipe makes of development rows, kind by kind, as it is asked for.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Parameters of every kind, and the seed.
+    X : ndarray of shape (n, d)
+        The encoded development rows.
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed.
+    folds : ndarray of shape (n,)
+        0..k-1.
+    n_threads : int
+        Has no effect on the result.
+    """
+
+    def __init__(self, config: ModelConfig, X: Matrix, y: Floats, folds: Folds, *, n_threads: int) -> None:
+        self._config = config
+        self._X, self._y, self._folds = X, y, folds
+        self._n_threads = n_threads
+        self._done: dict[ModelKind, Fitted] = {}
+
+    def fit(self, kind: ModelKind, progress: Progress) -> Fitted:
+        """The model of this kind; one that another has needed before is there already."""
+        if kind not in self._done:
+            self._done[kind] = self._fit(kind, progress)
+        progress(1.0)
+        return self._done[kind]
+
+    def _fit(self, kind: ModelKind, progress: Progress) -> Fitted:
+        if kind is ModelKind.BLEND:
+            return self._fit_blend(progress)
+        if kind is ModelKind.BASE_RATE:
+            learner = make_learner(kind, self._config)
+            return fit_base_rate(learner, self._X, self._y, int(self._folds.max()) + 1)
+        return self._by_recipe(kind, self._config, progress)
+
+    def _by_recipe(self, kind: ModelKind, config: ModelConfig, progress: Progress) -> Fitted:
+        learner = make_learner(kind, config)
+        return fit_by_recipe(learner, self._X, self._y, self._folds, n_threads=self._n_threads, progress=progress)
+
+    def _fit_blend(self, progress: Progress) -> Fitted:
+        booster = ModelType(effective_params(self._config, ModelType.BLEND)["booster"])
+        kind = ModelKind(booster.value)
+        shallow = shallow_config(self._config, booster)
+        parts = {
+            BOOSTER: (kind, self.fit(kind, _within(progress, BOOSTER))),
+            SHALLOW: (kind, self._by_recipe(kind, shallow, _within(progress, SHALLOW))),
+            LOGISTIC: (ModelKind.LOGISTIC, self.fit(ModelKind.LOGISTIC, _within(progress, LOGISTIC))),
+        }
+        return fit_blend(parts, self._y, self._folds)
+
+
+def _within(progress: Progress, component: str) -> Callable[[float], None]:
+    begin, end = _SHARES[component]
+    return lambda share: progress(begin + share * (end - begin))
