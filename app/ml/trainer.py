@@ -109,7 +109,7 @@ def _train_kind(
     else:
         said = partial(progress, step)
         fitted = fit_by_recipe(learner, X, y, rows.folds, n_threads=n_threads, progress=said)
-    bundle = replace(_make_bundle(kind, learner.params, model.seed, rows, fitted), plan=plan)
+    bundle = replace(_make_bundle(kind, fitted.params, model.seed, rows, fitted), plan=plan)
     summary = summarise(fitted.model, _shap_sample(X, model.seed), rows.fitted.encoder) if training.shap else None
     return report(bundle, rows, fitted, summary)
 
@@ -132,7 +132,7 @@ def _make_bundle(kind: ModelKind, params: dict[str, Any], seed: int, rows: Rows,
         kind=kind,
         params=params,
         seed=seed,
-        n_rounds=fitted.n_rounds,
+        n_rounds=fitted.model.n_rounds,
         encoder=encoder,
         calibrator=fitted.calibrator,
         profile=build_profile(profiled, used, scores[rows.in_profile]),

@@ -78,6 +78,9 @@ class VersionDetailOut(VersionOut):
     shap: dict[str, Any] | None
     n_rounds: int
     calibrator: dict[str, Any]
+    losses_by_c: dict[str, float] = Field(
+        description="Of a logistic regression without a given C: the out-of-fold log-loss under each C that was tried."
+    )
     tiers: list[dict[str, Any]]
     tier_warnings: list[dict[str, Any]]
     warnings: list[str]

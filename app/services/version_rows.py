@@ -129,6 +129,7 @@ def version_detail(row: VersionRow, standing: Standing) -> VersionDetailOut:
     return VersionDetailOut(
         **_summary(row, standing),
         **{name: report[name] for name in _TOLD},
+        losses_by_c=report.get("losses_by_c", {}),
         config=training.config,
         split=training.split,
         warnings=training.warnings,
