@@ -133,7 +133,7 @@ def fit_weights(margins: Floats, y: Floats) -> Floats:
     return weights
 
 
-def fit_blend(parts: Mapping[str, tuple[ModelKind, Fitted]], y: Floats, folds: Folds) -> Fitted:
+def fit_blend(parts: Mapping[str, tuple[ModelKind, Fitted]], params: dict[str, Any], y: Floats, folds: Folds) -> Fitted:
     """Add up components that the recipe has fitted in the same folds.
 
     Weights are fitted with Platt's intercept on the out-of-fold margins; a calibrator richer than that line must show
@@ -143,6 +143,8 @@ def fit_blend(parts: Mapping[str, tuple[ModelKind, Fitted]], y: Floats, folds: F
     ----------
     parts : mapping
         By component name its kind and what the recipe gave, the simplest last.
+    params : dict
+        The effective parameters of all of it.
     y : ndarray of shape (n,)
         1 churned, 0 stayed.
     folds : ndarray of shape (n,)
@@ -162,18 +164,20 @@ def fit_blend(parts: Mapping[str, tuple[ModelKind, Fitted]], y: Floats, folds: F
     return Fitted(
         model=BlendModel(components),
         n_rounds=1,
+        params=params,
         calibrator=chosen.calibrator,
         oof_margins=margins,
         fold_gains=np.stack([_mix(list(spreads), of_fold) for of_fold in zip(*fold_gains, strict=True)]),
         round_losses=np.array([log_loss(y, chosen.calibrator.apply(margins))]),
         calibrator_losses=chosen.losses,
+        losses_by_c={},
         components=tuple(
             {
                 "name": name,
                 "kind": kind.value,
                 "weight": float(weight),
                 "spread": float(spread),
-                "n_rounds": fitted.n_rounds,
+                "n_rounds": fitted.model.n_rounds,
             }
             for (name, (kind, fitted)), weight, spread in zip(parts.items(), weights, spreads, strict=True)
         ),

@@ -56,7 +56,8 @@ class Fits:
         return fit_by_recipe(learner, self._X, self._y, self._folds, n_threads=self._n_threads, progress=progress)
 
     def _fit_blend(self, progress: Progress) -> Fitted:
-        booster = ModelType(effective_params(self._config, ModelType.BLEND)["booster"])
+        own = effective_params(self._config, ModelType.BLEND)
+        booster = ModelType(own["booster"])
         kind = ModelKind(booster.value)
         shallow = shallow_config(self._config, booster)
         parts = {
@@ -64,7 +65,8 @@ class Fits:
             SHALLOW: (kind, self._by_recipe(kind, shallow, _within(progress, SHALLOW))),
             LOGISTIC: (ModelKind.LOGISTIC, self.fit(ModelKind.LOGISTIC, _within(progress, LOGISTIC))),
         }
-        return fit_blend(parts, self._y, self._folds)
+        params = own | {f"{kind.value}_params": fitted.params for kind, fitted in (parts[BOOSTER], parts[LOGISTIC])}
+        return fit_blend(parts, params, self._y, self._folds)
 
 
 def _within(progress: Progress, component: str) -> Callable[[float], None]:

@@ -1,13 +1,13 @@
 """The one contract of all kinds of model, and which class is which kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from app.ml.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.linear import BaseRateLearner, BaseRateModel, LogisticLearner, LogisticModel
+from app.ml.linear import BaseRateLearner, BaseRateModel, LogisticLearner, LogisticModel, TunedLogisticLearner
 from app.ml.params import effective_params
 from app.schemas.config import ModelConfig, ModelType
 
@@ -45,6 +45,14 @@ class Model(Protocol):
         """Data only, by file name; the same model gives the same bytes."""
 
 
+@runtime_checkable
+class StagedModel(Protocol):
+    """A model that walks through its rounds faster than round by round."""
+
+    def staged_margins(self, X: Matrix) -> Iterator[Floats]:
+        """Log-odds after 1, 2, ... rounds, each of shape (n,)."""
+
+
 class Learner(Protocol):
     """Fits one kind of model with fixed parameters and seed."""
 
@@ -74,7 +82,7 @@ def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:
     learners: dict[ModelKind, Callable[[dict[str, Any], int], Learner]] = {
         ModelKind.XGBOOST: XGBoostLearner,
         ModelKind.LIGHTGBM: LightGBMLearner,
-        ModelKind.LOGISTIC: LogisticLearner,
+        ModelKind.LOGISTIC: TunedLogisticLearner if params.get("C", 0) is None else LogisticLearner,
     }
     return learners[kind](params, config.seed)
 

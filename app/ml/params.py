@@ -26,14 +26,17 @@ class ParamsError(ValueError):
 
 @dataclass(frozen=True)
 class _Range:
-    """A number from `low` to `high`, both included unless `above_low`; whole numbers only where `whole`."""
+    """A number from `low` to `high`, both included unless `above_low`; whole where `whole`, null where `tunable`."""
 
     low: float
     high: float
     whole: bool = False
     above_low: bool = False
+    tunable: bool = False
 
     def complaint(self, value: object) -> str | None:
+        if value is None and self.tunable:
+            return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
             return "must be a finite number"
         if self.whole and value != int(value):
@@ -84,7 +87,7 @@ _LIGHTGBM: Mapping[str, _Range | _Choice] = {
     "path_smooth": _WEIGHT,
 }
 _LOGISTIC: Mapping[str, _Range | _Choice] = {
-    "C": _Range(0, 1e6, above_low=True),
+    "C": _Range(0, 1e6, above_low=True, tunable=True),
     "max_iter": _Range(1, 10_000, whole=True),
 }
 _BLEND: Mapping[str, _Range | _Choice] = {
@@ -158,6 +161,6 @@ def shallow_config(model: ModelConfig, booster: ModelType) -> ModelConfig:
 
 
 def _plain(value: Any, rule: _Range | _Choice) -> Any:
-    if isinstance(rule, _Choice):
+    if isinstance(rule, _Choice) or value is None:
         return value
     return int(value) if rule.whole else float(value)

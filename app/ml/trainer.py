@@ -17,13 +17,13 @@ from app.ml.fingerprint import library_versions
 from app.ml.fitting import Fits
 from app.ml.frame import Feature, Floats, Frame
 from app.ml.models import ModelKind
-from app.ml.params import asked_params, validate_params
+from app.ml.params import validate_params
 from app.ml.profile import build_profile
 from app.ml.recipe import Fitted
 from app.ml.report import FittedModel, TrainingResult, report
 from app.ml.rows import Rows, TrainingError, prepare, require_usable
 from app.ml.split import SIDE_NAMES, Sides
-from app.schemas.config import ModelConfig, ModelType, TrainingConfig
+from app.schemas.config import ModelConfig, TrainingConfig
 
 __all__ = ["FittedModel", "TrainingError", "TrainingResult", "train", "validate_params"]
 
@@ -102,8 +102,7 @@ def _report_kind(
     *,
     plan: Mapping[str, Any] | None,
 ) -> FittedModel:
-    params = {} if kind is ModelKind.BASE_RATE else asked_params(model, ModelType(kind.value))
-    bundle = replace(_make_bundle(kind, params, model.seed, rows, fitted), plan=plan)
+    bundle = replace(_make_bundle(kind, fitted.params, model.seed, rows, fitted), plan=plan)
     sample = _shap_sample(rows.X[rows.development], model.seed) if training.shap else None
     summary = None if sample is None else summarise(fitted.model, sample, rows.fitted.encoder)
     return report(bundle, rows, fitted, summary)
@@ -127,7 +126,7 @@ def _make_bundle(kind: ModelKind, params: dict[str, Any], seed: int, rows: Rows,
         kind=kind,
         params=params,
         seed=seed,
-        n_rounds=fitted.n_rounds,
+        n_rounds=fitted.model.n_rounds,
         encoder=encoder,
         calibrator=fitted.calibrator,
         profile=build_profile(profiled, used, scores[rows.in_profile]),

@@ -28,7 +28,7 @@ BOOSTER_DEFAULTS: Mapping[str, Any] = {
     "subsample": 0.8,
     "colsample_bytree": 0.8,
 }
-LOGISTIC_DEFAULTS: Mapping[str, Any] = {"C": 1.0, "max_iter": 1000}
+LOGISTIC_DEFAULTS: Mapping[str, Any] = {"C": None, "max_iter": 1000}  # no C: tuned
 BLEND_DEFAULTS: Mapping[str, Any] = {
     "booster": "xgboost",
     "shallow_max_depth": 3,

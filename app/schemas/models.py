@@ -79,6 +79,9 @@ class VersionDetailOut(VersionOut):
     n_rounds: int
     components: list[dict[str, Any]] = Field(description="Of a blend: kind, weight and rounds of each of its models.")
     calibrator: dict[str, Any]
+    losses_by_c: dict[str, float] = Field(
+        description="Of a logistic regression without a given C: the out-of-fold log-loss under each C that was tried."
+    )
     tiers: list[dict[str, Any]]
     tier_warnings: list[dict[str, Any]]
     warnings: list[str]

@@ -130,6 +130,7 @@ def version_detail(row: VersionRow, standing: Standing) -> VersionDetailOut:
         **_summary(row, standing),
         **{name: report[name] for name in _TOLD},
         components=report.get("components", []),  # reports of earlier releases lack it
+        losses_by_c=report.get("losses_by_c", {}),
         config=training.config,
         split=training.split,
         warnings=training.warnings,
