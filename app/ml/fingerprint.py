@@ -17,6 +17,7 @@ from app.ml.split import Sides
 _LIBRARIES = {
     ModelKind.XGBOOST: ("numpy", "scipy", "xgboost"),
     ModelKind.LIGHTGBM: ("lightgbm", "numpy", "scipy"),
+    ModelKind.RANDOM_FOREST: ("numpy", "scipy", "xgboost"),
     ModelKind.LOGISTIC: ("numpy", "scipy"),
     ModelKind.BASE_RATE: ("numpy", "scipy"),
 }

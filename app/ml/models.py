@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from app.ml.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
 from app.ml.encoding import Matrix
+from app.ml.forest import RandomForestLearner
 from app.ml.frame import Floats
 from app.ml.linear import BaseRateLearner, BaseRateModel, LogisticLearner, LogisticModel, TunedLogisticLearner
 from app.ml.params import effective_params
@@ -18,6 +19,7 @@ class ModelKind(StrEnum):
     XGBOOST = "xgboost"
     LIGHTGBM = "lightgbm"
     LOGISTIC = "logistic"
+    RANDOM_FOREST = "random_forest"
     BLEND = "blend"
     BASE_RATE = "base_rate"
 
@@ -82,6 +84,7 @@ def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:
     learners: dict[ModelKind, Callable[[dict[str, Any], int], Learner]] = {
         ModelKind.XGBOOST: XGBoostLearner,
         ModelKind.LIGHTGBM: LightGBMLearner,
+        ModelKind.RANDOM_FOREST: RandomForestLearner,
         ModelKind.LOGISTIC: TunedLogisticLearner if params.get("C", 0) is None else LogisticLearner,
     }
     return learners[kind](params, config.seed)
@@ -90,7 +93,7 @@ def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:
 def load_model(kind: ModelKind, data: bytes, *, n_threads: int) -> Model:
     """Read a model that is one file by the format's own reader."""
     match kind:
-        case ModelKind.XGBOOST:
+        case ModelKind.XGBOOST | ModelKind.RANDOM_FOREST:
             return XGBoostModel.from_bytes(data, n_threads=n_threads)
         case ModelKind.LIGHTGBM:
             return LightGBMModel.from_bytes(data, n_threads=n_threads)
@@ -105,6 +108,7 @@ def load_model(kind: ModelKind, data: bytes, *, n_threads: int) -> Model:
 FILE_NAMES = {
     ModelKind.XGBOOST: XGBoostModel.file_name,
     ModelKind.LIGHTGBM: LightGBMModel.file_name,
+    ModelKind.RANDOM_FOREST: XGBoostModel.file_name,  # its own forest, in its format
     ModelKind.LOGISTIC: LogisticModel.file_name,
     ModelKind.BASE_RATE: BaseRateModel.file_name,
     ModelKind.BLEND: "blend.json",  # and the files of its components

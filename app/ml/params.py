@@ -90,6 +90,13 @@ _LOGISTIC: Mapping[str, _Range | _Choice] = {
     "C": _Range(0, 1e6, above_low=True, tunable=True),
     "max_iter": _Range(1, 10_000, whole=True),
 }
+_FOREST: Mapping[str, _Range | _Choice] = {
+    "n_estimators": _Range(1, 2_000, whole=True),
+    "max_depth": _Range(1, 16, whole=True),
+    "min_samples_leaf": _Range(1, 1e6, whole=True),
+    "subsample": _SHARE,
+    "max_features": _SHARE,
+}
 _BLEND: Mapping[str, _Range | _Choice] = {
     "booster": _Choice((ModelType.XGBOOST.value, ModelType.LIGHTGBM.value)),
     "shallow_max_depth": _Range(1, 4, whole=True),
@@ -100,6 +107,7 @@ _KNOWN = {
     ModelType.XGBOOST: _XGBOOST,
     ModelType.LIGHTGBM: _LIGHTGBM,
     ModelType.LOGISTIC: _LOGISTIC,
+    ModelType.RANDOM_FOREST: _FOREST,
     ModelType.BLEND: _BLEND,
 }
 

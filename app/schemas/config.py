@@ -29,6 +29,13 @@ BOOSTER_DEFAULTS: Mapping[str, Any] = {
     "colsample_bytree": 0.8,
 }
 LOGISTIC_DEFAULTS: Mapping[str, Any] = {"C": None, "max_iter": 1000}  # no C: tuned
+FOREST_DEFAULTS: Mapping[str, Any] = {
+    "n_estimators": 100,
+    "max_depth": 10,
+    "min_samples_leaf": 10,
+    "subsample": 0.63,  # as many distinct rows as a bootstrap draws, 1 - 1/e
+    "max_features": 0.2,  # of the columns, drawn anew at each split
+}
 BLEND_DEFAULTS: Mapping[str, Any] = {
     "booster": "xgboost",
     "shallow_max_depth": 3,
@@ -70,6 +77,7 @@ class ModelType(StrEnum):
     XGBOOST = "xgboost"
     LIGHTGBM = "lightgbm"
     LOGISTIC = "logistic"
+    RANDOM_FOREST = "random_forest"
     BLEND = "blend"
 
 
@@ -77,6 +85,7 @@ _DEFAULTS: Mapping[ModelType, Mapping[str, Any]] = {
     ModelType.XGBOOST: BOOSTER_DEFAULTS,
     ModelType.LIGHTGBM: BOOSTER_DEFAULTS,
     ModelType.LOGISTIC: LOGISTIC_DEFAULTS,
+    ModelType.RANDOM_FOREST: FOREST_DEFAULTS,
     ModelType.BLEND: BLEND_DEFAULTS,
 }
 
@@ -90,6 +99,7 @@ class ModelConfig(Config):
     xgboost_params: dict[str, Any] = Field(default_factory=dict)
     lightgbm_params: dict[str, Any] = Field(default_factory=dict)
     logistic_params: dict[str, Any] = Field(default_factory=dict)
+    random_forest_params: dict[str, Any] = Field(default_factory=dict)
     blend_params: dict[str, Any] = Field(
         default_factory=dict, description="Its booster, and its logistic regression, also take their own parameters."
     )

@@ -25,7 +25,11 @@ FEATURES = (
 
 def quick(model_type: ModelType) -> ModelConfig:
     """This kind with so few rounds that a test can wait for it."""
-    return ModelConfig(model_type=model_type, blend_params={"shallow_n_estimators": 40})
+    return ModelConfig(
+        model_type=model_type,
+        random_forest_params={"n_estimators": 20, "max_depth": 6},
+        blend_params={"shallow_n_estimators": 40},
+    )
 
 
 @dataclass(frozen=True)
