@@ -29,7 +29,12 @@ Param = Annotated[
     ),
 ]
 Experiment = Annotated[str | None, typer.Option(help="MLflow's experiment; by default the dataset's name.")]
-ModelTypeOption = Annotated[str | None, typer.Option("--model-type", help="xgboost, lightgbm, logistic or blend.")]
+ModelTypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model-type", help="xgboost, lightgbm, logistic, random_forest, blend; or auto, which compares them."
+    ),
+]
 NoShap = Annotated[bool, typer.Option("--no-shap", help="Leave the explanations of the training out.")]
 
 

@@ -171,6 +171,7 @@ def fit_blend(parts: Mapping[str, tuple[ModelKind, Fitted]], params: dict[str, A
         round_losses=np.array([log_loss(y, chosen.calibrator.apply(margins))]),
         calibrator_losses=chosen.losses,
         losses_by_c={},
+        part_margins=stacked,
         components=tuple(
             {
                 "name": name,

@@ -251,6 +251,13 @@ def fit_isotonic(margins: Floats, y: Floats) -> Isotonic:
     return Isotonic(knots, tuple(map(float, np.maximum.accumulate(model.y_thresholds_))))
 
 
+FITS: Mapping[str, Callable[[Floats, Floats], Calibrator]] = {  # by kind, the simplest first
+    Platt.kind: fit_platt,
+    Beta.kind: fit_beta,
+    Isotonic.kind: fit_isotonic,
+}
+
+
 @dataclass(frozen=True)
 class CalibratorChoice:
     """The calibrator chosen, and the cross-fitted log-loss (nats per row) of each that was tried."""
@@ -274,9 +281,9 @@ def choose_calibrator(margins: Floats, y: Floats, folds: npt.NDArray[np.int64]) 
     folds : ndarray of shape (n,)
         The fold of each row.
     """
-    fits: dict[str, Callable[[Floats, Floats], Calibrator]] = {"platt": fit_platt, "beta": fit_beta}
-    if y.sum() >= MIN_CHURNERS_ISOTONIC:
-        fits["isotonic"] = fit_isotonic
+    fits = dict(FITS)
+    if y.sum() < MIN_CHURNERS_ISOTONIC:
+        del fits["isotonic"]
     losses = {kind: _cross_fitted_losses(fit, margins, y, folds) for kind, fit in fits.items()}
     chosen = "platt"
     for kind in fits:

@@ -1,7 +1,6 @@
 """Every kind of model fitted on the same rows and folds: each at most once, however many ask for it."""
 
-from collections.abc import Callable
-
+from app.ml.auto import KINDS, KindChoice, choose_kind, held_out_probabilities
 from app.ml.blend import BOOSTER, LOGISTIC, SHALLOW, fit_blend
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
@@ -9,8 +8,7 @@ from app.ml.models import ModelKind, make_learner
 from app.ml.params import effective_params, shallow_config
 from app.ml.recipe import Fitted, Folds, Progress, fit_base_rate, fit_by_recipe
 from app.schemas.config import ModelConfig, ModelType
-
-_SHARES = {BOOSTER: (0.0, 0.35), SHALLOW: (0.35, 0.9), LOGISTIC: (0.9, 1.0)}  # of the time a blend takes, about
+from app.stats.arrays import Clusters
 
 
 class Fits:
@@ -43,6 +41,14 @@ class Fits:
         progress(1.0)
         return self._done[kind]
 
+    def choose(self, accounts: Clusters, progress: Progress) -> KindChoice:
+        """Fit every kind and take the simplest that is not clearly worse; rows of one account carry the same value."""
+        held_out = {}
+        for at, kind in enumerate(KINDS):
+            fitted = self.fit(kind, _within(progress, at / len(KINDS), (at + 1) / len(KINDS)))
+            held_out[kind] = held_out_probabilities(fitted, self._y, self._folds)
+        return choose_kind(held_out, self._y, accounts)
+
     def _fit(self, kind: ModelKind, progress: Progress) -> Fitted:
         if kind is ModelKind.BLEND:
             return self._fit_blend(progress)
@@ -61,14 +67,13 @@ class Fits:
         kind = ModelKind(booster.value)
         shallow = shallow_config(self._config, booster)
         parts = {
-            BOOSTER: (kind, self.fit(kind, _within(progress, BOOSTER))),
-            SHALLOW: (kind, self._by_recipe(kind, shallow, _within(progress, SHALLOW))),
-            LOGISTIC: (ModelKind.LOGISTIC, self.fit(ModelKind.LOGISTIC, _within(progress, LOGISTIC))),
+            BOOSTER: (kind, self.fit(kind, _within(progress, 0, 0.35))),
+            SHALLOW: (kind, self._by_recipe(kind, shallow, _within(progress, 0.35, 0.9))),
+            LOGISTIC: (ModelKind.LOGISTIC, self.fit(ModelKind.LOGISTIC, _within(progress, 0.9, 1))),
         }
         params = own | {f"{kind.value}_params": fitted.params for kind, fitted in (parts[BOOSTER], parts[LOGISTIC])}
         return fit_blend(parts, params, self._y, self._folds)
 
 
-def _within(progress: Progress, component: str) -> Callable[[float], None]:
-    begin, end = _SHARES[component]
+def _within(progress: Progress, begin: float, end: float) -> Progress:
     return lambda share: progress(begin + share * (end - begin))

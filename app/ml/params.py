@@ -143,7 +143,7 @@ def _unknown(name: str, known: Mapping[str, Any]) -> str:
 def effective_params(model: ModelConfig, model_type: ModelType) -> dict[str, Any]:
     """Validated parameters with whole numbers as int, so that 6 and 6.0 give the same model and hash."""
     validate_params(model)
-    known = _KNOWN[model_type]
+    known = _KNOWN.get(model_type, {})
     return {name: _plain(value, known[name]) for name, value in sorted(model.params(model_type).items())}
 
 
@@ -151,13 +151,15 @@ def asked_params(model: ModelConfig, model_type: ModelType) -> dict[str, Any]:
     """The effective parameters of everything that is fitted for this kind: with the kind itself, the recipe.
 
     A blend's own stand beside those of its booster and of its logistic regression, under the names they have in the
-    config.
+    config; where kinds are compared those of all stand there.
     """
-    own = effective_params(model, model_type)
+    if model_type is ModelType.AUTO:
+        own, parts = {}, tuple(_KNOWN)
+    else:
+        own, parts = effective_params(model, model_type), ()
     if model_type is ModelType.BLEND:
         parts = (ModelType(own["booster"]), ModelType.LOGISTIC)
-        own |= {f"{part.value}_params": effective_params(model, part) for part in parts}
-    return own
+    return own | {f"{part.value}_params": effective_params(model, part) for part in parts}
 
 
 def shallow_config(model: ModelConfig, booster: ModelType) -> ModelConfig:

@@ -36,6 +36,7 @@ class Fitted:
     round_losses : ndarray of shape (rounds,), out-of-fold log-loss in nats after recalibration
     calibrator_losses : cross-fitted log-loss of each calibrator tried
     losses_by_c : out-of-fold log-loss under each C that was tried; empty where none was
+    part_margins : of a blend the out-of-fold log-odds of its parts, ndarray of shape (n, parts); else None
     components : of a blend its parts, as plain data: name, kind, weight, spread, n_rounds; weight 0 was left out
     """
 
@@ -48,6 +49,7 @@ class Fitted:
     round_losses: Floats
     calibrator_losses: dict[str, float]
     losses_by_c: dict[str, float]
+    part_margins: Floats | None = None
     components: tuple[dict[str, Any], ...] = ()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.ml.auto import KindChoice
 from app.ml.bundle import Bundle
 from app.ml.explain import ShapSummary
 from app.ml.frame import Floats
@@ -40,6 +41,7 @@ class FittedModel:
     losses_by_c : out-of-fold log-loss under each C tried for a logistic regression; empty where C was given
     tiers : the expected risk tiers by the default policy, from the out-of-fold probabilities of the validation rows
     tier_warnings : where that policy does not choose
+    kind_choice : where kinds were compared, how each did and why this one was taken
     components : of a blend its parts, as plain data; see `recipe.Fitted`
     """
 
@@ -59,6 +61,7 @@ class FittedModel:
     tiers: tuple[TierRow, ...]
     tier_warnings: tuple[TierWarning, ...]
     components: tuple[dict[str, Any], ...] = ()
+    kind_choice: KindChoice | None = None
 
     @property
     def auc(self) -> float:

@@ -23,7 +23,7 @@ from app.ml.recipe import Fitted
 from app.ml.report import FittedModel, TrainingResult, report
 from app.ml.rows import Rows, TrainingError, prepare, require_usable
 from app.ml.split import SIDE_NAMES, Sides
-from app.schemas.config import ModelConfig, TrainingConfig
+from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 
 __all__ = ["FittedModel", "TrainingError", "TrainingResult", "train", "validate_params"]
 
@@ -78,19 +78,24 @@ def train(
     require_usable(frame, sides, profile_rows)
     progress("encode", 0.0)
     rows = prepare(frame, sides, features, profile_rows, n_folds=training.n_folds, seed=model.seed)
-    primary = ModelKind(model.model_type.value)
-    baseline = ModelKind.BASE_RATE if primary is ModelKind.LOGISTIC else ModelKind.LOGISTIC
     development = rows.development
     fits = Fits(model, rows.X[development], rows.y[development], rows.folds, n_threads=n_threads)
     # One BLAS thread: sums in another order give other last digits, and so another hash.
     with threadpool_limits(1, user_api="blas"):
+        choice = None
+        if model.model_type is ModelType.AUTO:
+            choice = fits.choose(rows.account_codes[development], partial(progress, "fit model"))
+        primary = choice.kind if choice else ModelKind(model.model_type.value)
+        baseline = ModelKind.BASE_RATE if primary is ModelKind.LOGISTIC else ModelKind.LOGISTIC
         models = [
             _report_kind(kind, fits.fit(kind, partial(progress, step)), rows, model, training, plan=plan)
             for kind, step in ((primary, "fit model"), (baseline, "fit baseline"))
         ]
     progress("report", 1.0)
     n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
-    return TrainingResult(models[0], models[1], rows.fitted.warnings, rows.data_hash, rows.churn_rate, n_rows)
+    return TrainingResult(
+        replace(models[0], kind_choice=choice), models[1], rows.fitted.warnings, rows.data_hash, rows.churn_rate, n_rows
+    )
 
 
 def _report_kind(

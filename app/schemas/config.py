@@ -72,13 +72,14 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
 
 
 class ModelType(StrEnum):
-    """The kinds of model that can be trained."""
+    """The kinds of model that can be trained; `auto` compares them all."""
 
     XGBOOST = "xgboost"
     LIGHTGBM = "lightgbm"
     LOGISTIC = "logistic"
     RANDOM_FOREST = "random_forest"
     BLEND = "blend"
+    AUTO = "auto"
 
 
 _DEFAULTS: Mapping[ModelType, Mapping[str, Any]] = {
@@ -87,6 +88,7 @@ _DEFAULTS: Mapping[ModelType, Mapping[str, Any]] = {
     ModelType.LOGISTIC: LOGISTIC_DEFAULTS,
     ModelType.RANDOM_FOREST: FOREST_DEFAULTS,
     ModelType.BLEND: BLEND_DEFAULTS,
+    ModelType.AUTO: {},
 }
 
 
@@ -108,7 +110,7 @@ class ModelConfig(Config):
     def params(self, model_type: ModelType | None = None) -> dict[str, Any]:
         """The effective parameters of `model_type` (by default the configured one)."""
         kind = model_type or self.model_type
-        own: dict[str, Any] = getattr(self, f"{kind.value}_params")
+        own: dict[str, Any] = getattr(self, f"{kind.value}_params", {})  # auto has none of its own
         return {**_DEFAULTS[kind], **own}
 
 

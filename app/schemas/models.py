@@ -77,6 +77,9 @@ class VersionDetailOut(VersionOut):
     importances: dict[str, float]
     shap: dict[str, Any] | None
     n_rounds: int
+    kind_choice: dict[str, Any] | None = Field(
+        description="Where `auto` compared kinds: how each did on held-out rows, and why this one was taken."
+    )
     components: list[dict[str, Any]] = Field(description="Of a blend: kind, weight and rounds of each of its models.")
     calibrator: dict[str, Any]
     losses_by_c: dict[str, float] = Field(

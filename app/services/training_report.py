@@ -67,6 +67,7 @@ def model_report(fitted: FittedModel, features: Sequence[Feature]) -> dict[str, 
         "shap": fitted.shap_summary.to_json() if fitted.shap_summary else None,
         "n_rounds": fitted.n_rounds,
         "components": list(fitted.components),
+        "kind_choice": fitted.kind_choice.to_json() if fitted.kind_choice else None,
         "calibrator": {**bundle.calibrator.to_json(), "losses": fitted.calibrator_losses},
         "losses_by_c": fitted.losses_by_c,
         "tiers": [row.to_json() for row in fitted.tiers],
@@ -106,7 +107,8 @@ def _model_summary(trained: TrainedModel) -> dict[str, Any]:
         "model_type": trained.model_type,
         "bundle_sha256": trained.bundle_sha256,
         **{name: trained.report[name] for name in _TOLD},
-        "components": trained.report.get("components", []),  # reports of earlier releases lack it
+        "components": trained.report.get("components", []),  # reports of earlier releases lack these
+        "kind_choice": trained.report.get("kind_choice"),
     }
 
 

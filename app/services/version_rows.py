@@ -129,7 +129,8 @@ def version_detail(row: VersionRow, standing: Standing) -> VersionDetailOut:
     return VersionDetailOut(
         **_summary(row, standing),
         **{name: report[name] for name in _TOLD},
-        components=report.get("components", []),  # reports of earlier releases lack it
+        components=report.get("components", []),  # reports of earlier releases lack these
+        kind_choice=report.get("kind_choice"),
         losses_by_c=report.get("losses_by_c", {}),
         config=training.config,
         split=training.split,

@@ -135,10 +135,13 @@ def brier(y: Floats, p: Floats) -> float:
 
 def log_loss(y: Floats, p: Floats) -> float:
     """Mean negative log-likelihood in nats, smaller is better; p of 0 and 1 are moved inside by 1e-15."""
-    if not y.size:
-        return float("nan")
+    return float(np.mean(log_losses(y, p))) if y.size else float("nan")
+
+
+def log_losses(y: Floats, p: Floats) -> Floats:
+    """Negative log-likelihood of each row in nats, shape (n,); p of 0 and 1 are moved inside by 1e-15."""
     inside = np.clip(p, _SMALLEST, 1 - _SMALLEST)
-    return float(-np.mean(y * np.log(inside) + (1 - y) * np.log1p(-inside)))
+    return np.asarray(-(y * np.log(inside) + (1 - y) * np.log1p(-inside)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
