@@ -20,6 +20,7 @@ KINDS = (
     ModelKind.RANDOM_FOREST,
     ModelKind.LIGHTGBM,
     ModelKind.XGBOOST,
+    ModelKind.MLP,
     ModelKind.BLEND,
 )  # the simplest first: of what an account manager can follow, then of what is to be stored and scored
 
@@ -128,8 +129,9 @@ def _sentence(chosen: ModelKind, best: ModelKind, rows: tuple[KindRow, ...]) -> 
     if chosen is not best:
         row = of[chosen]
         return (
-            f"{chosen.value} is the simplest kind within one standard error of the best: its out-of-fold log-loss, "
-            f"{row.log_loss:.4f}, is {row.difference:.4f} (standard error {row.difference_se:.4f}) above {best.value}'s."
+            f"{chosen.value} is the simplest kind within one standard error of the best: its out-of-fold log-loss "
+            f"of {row.log_loss:.4f} is {row.difference:.4f} (standard error {row.difference_se:.4f}) above that of "
+            f"{best.value}."
         )
     words = f"{best.value} has the least out-of-fold log-loss, {of[best].log_loss:.4f}"
     if not simpler:

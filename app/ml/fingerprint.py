@@ -18,6 +18,7 @@ _LIBRARIES = {
     ModelKind.XGBOOST: ("numpy", "scipy", "xgboost"),
     ModelKind.LIGHTGBM: ("lightgbm", "numpy", "scipy"),
     ModelKind.RANDOM_FOREST: ("numpy", "scipy", "xgboost"),
+    ModelKind.MLP: ("numpy", "scikit-learn", "scipy"),
     ModelKind.LOGISTIC: ("numpy", "scipy"),
     ModelKind.BASE_RATE: ("numpy", "scipy"),
 }

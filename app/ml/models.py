@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from app.ml.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
 from app.ml.encoding import Matrix
 from app.ml.forest import RandomForestLearner
 from app.ml.frame import Floats
 from app.ml.linear import BaseRateLearner, BaseRateModel, LogisticLearner, LogisticModel, TunedLogisticLearner
+from app.ml.network import NetworkLearner, NetworkModel
 from app.ml.params import effective_params
 from app.schemas.config import ModelConfig, ModelType
 
@@ -20,6 +21,7 @@ class ModelKind(StrEnum):
     LIGHTGBM = "lightgbm"
     LOGISTIC = "logistic"
     RANDOM_FOREST = "random_forest"
+    MLP = "mlp"
     BLEND = "blend"
     BASE_RATE = "base_rate"
 
@@ -38,7 +40,7 @@ class Model(Protocol):
         """What one round adds to the log-odds: shape (n,)."""
 
     def native_contributions(self, X: Matrix) -> Floats:
-        """Exact SHAP values of the log-odds by column: shape (n, d)."""
+        """SHAP values of the log-odds by column, exact save those of nets: shape (n, d)."""
 
     def gains(self, n_columns: int, n_rounds: int) -> Floats:
         """Importance of each column after so many rounds: shape (d,), 0 or more."""
@@ -85,6 +87,7 @@ def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:
         ModelKind.XGBOOST: XGBoostLearner,
         ModelKind.LIGHTGBM: LightGBMLearner,
         ModelKind.RANDOM_FOREST: RandomForestLearner,
+        ModelKind.MLP: NetworkLearner,
         ModelKind.LOGISTIC: TunedLogisticLearner if params.get("C", 0) is None else LogisticLearner,
     }
     return learners[kind](params, config.seed)
@@ -99,10 +102,17 @@ def load_model(kind: ModelKind, data: bytes, *, n_threads: int) -> Model:
             return LightGBMModel.from_bytes(data, n_threads=n_threads)
         case ModelKind.LOGISTIC:
             return LogisticModel.from_bytes(data, n_threads=n_threads)
+        case ModelKind.MLP:
+            return NetworkModel.from_bytes(data, n_threads=n_threads)
         case ModelKind.BASE_RATE:
             return BaseRateModel.from_bytes(data, n_threads=n_threads)
         case ModelKind.BLEND:
             raise ValueError("a blend is several files")
+
+
+def explanations_of(kind: ModelKind) -> Literal["exact", "estimate"]:
+    """Whether the contributions of features to a score are exact SHAP values, or estimated by sampling."""
+    return "estimate" if kind is ModelKind.MLP else "exact"
 
 
 FILE_NAMES = {
@@ -110,6 +120,7 @@ FILE_NAMES = {
     ModelKind.LIGHTGBM: LightGBMModel.file_name,
     ModelKind.RANDOM_FOREST: XGBoostModel.file_name,  # its own forest, in its format
     ModelKind.LOGISTIC: LogisticModel.file_name,
+    ModelKind.MLP: NetworkModel.file_name,
     ModelKind.BASE_RATE: BaseRateModel.file_name,
     ModelKind.BLEND: "blend.json",  # and the files of its components
 }

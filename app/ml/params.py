@@ -97,6 +97,13 @@ _FOREST: Mapping[str, _Range | _Choice] = {
     "subsample": _SHARE,
     "max_features": _SHARE,
 }
+_NETWORK: Mapping[str, _Range | _Choice] = {
+    "hidden_units": _Range(1, 256, whole=True),
+    "n_epochs": _Range(1, 500, whole=True),
+    "learning_rate": _Range(1e-5, 0.1),
+    "batch_size": _Range(16, 100_000, whole=True),
+    "alpha": _WEIGHT,
+}
 _BLEND: Mapping[str, _Range | _Choice] = {
     "booster": _Choice((ModelType.XGBOOST.value, ModelType.LIGHTGBM.value)),
     "shallow_max_depth": _Range(1, 4, whole=True),
@@ -108,6 +115,7 @@ _KNOWN = {
     ModelType.LIGHTGBM: _LIGHTGBM,
     ModelType.LOGISTIC: _LOGISTIC,
     ModelType.RANDOM_FOREST: _FOREST,
+    ModelType.MLP: _NETWORK,
     ModelType.BLEND: _BLEND,
 }
 

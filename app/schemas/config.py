@@ -36,6 +36,13 @@ FOREST_DEFAULTS: Mapping[str, Any] = {
     "subsample": 0.63,  # as many distinct rows as a bootstrap draws, 1 - 1/e
     "max_features": 0.2,  # of the columns, drawn anew at each split
 }
+NETWORK_DEFAULTS: Mapping[str, Any] = {
+    "hidden_units": 32,
+    "n_epochs": 40,
+    "learning_rate": 0.003,
+    "batch_size": 256,
+    "alpha": 3.0,
+}
 BLEND_DEFAULTS: Mapping[str, Any] = {
     "booster": "xgboost",
     "shallow_max_depth": 3,
@@ -78,6 +85,7 @@ class ModelType(StrEnum):
     LIGHTGBM = "lightgbm"
     LOGISTIC = "logistic"
     RANDOM_FOREST = "random_forest"
+    MLP = "mlp"
     BLEND = "blend"
     AUTO = "auto"
 
@@ -87,6 +95,7 @@ _DEFAULTS: Mapping[ModelType, Mapping[str, Any]] = {
     ModelType.LIGHTGBM: BOOSTER_DEFAULTS,
     ModelType.LOGISTIC: LOGISTIC_DEFAULTS,
     ModelType.RANDOM_FOREST: FOREST_DEFAULTS,
+    ModelType.MLP: NETWORK_DEFAULTS,
     ModelType.BLEND: BLEND_DEFAULTS,
     ModelType.AUTO: {},
 }
@@ -102,6 +111,7 @@ class ModelConfig(Config):
     lightgbm_params: dict[str, Any] = Field(default_factory=dict)
     logistic_params: dict[str, Any] = Field(default_factory=dict)
     random_forest_params: dict[str, Any] = Field(default_factory=dict)
+    mlp_params: dict[str, Any] = Field(default_factory=dict)
     blend_params: dict[str, Any] = Field(
         default_factory=dict, description="Its booster, and its logistic regression, also take their own parameters."
     )

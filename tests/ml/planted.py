@@ -28,6 +28,7 @@ def quick(model_type: ModelType) -> ModelConfig:
     return ModelConfig(
         model_type=model_type,
         random_forest_params={"n_estimators": 20, "max_depth": 6},
+        mlp_params={"n_epochs": 10, "learning_rate": 0.01},
         blend_params={"shallow_n_estimators": 40},
     )
 
