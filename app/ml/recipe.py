@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_platt
+from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_line
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
 from app.ml.linear import C_PATH, TunedLogisticLearner
@@ -19,6 +19,7 @@ Folds = npt.NDArray[np.int64]
 Progress = Callable[[float], None]
 
 _SAME_LOSS = 1e-9  # nats; below it a difference is rounding
+_LINE_TOLERANCE = 1e-4  # of a Newton step: what is left, about 1e-8, moves a loss by its square
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def fit_by_recipe(
         Told the share done, 0..1.
     """
     models = _fit_folds(learner, X, y, folds, n_threads=n_threads, progress=lambda share: progress(0.6 * share))
-    walk = walk_rounds(models, X, y, folds, learner.n_rounds)
+    walk = walk_rounds(models, X, y, folds, learner.n_rounds, n_threads=n_threads)
     progress(0.8)
     chosen = choose_calibrator(walk.margins, y, folds)
     is_tuned = isinstance(learner, TunedLogisticLearner)
@@ -126,7 +127,7 @@ class Walk:
     round_losses: Floats
 
 
-def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_rounds: int) -> Walk:
+def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_rounds: int, *, n_threads: int = 1) -> Walk:
     """Find the round whose out-of-fold margins, recalibrated by two parameters, have the lowest log-loss.
 
     All folds go through the rounds together, so that one margin per row is held, however many rounds there are. Raw
@@ -144,16 +145,18 @@ def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_round
         The position in `models` of the one that did not see the row.
     n_rounds : int
         The last round to look at.
+    n_threads : int
+        Has no effect on the result.
     """
     margins, best, n_best = np.zeros(y.size), np.zeros(y.size), 0
     losses = np.empty(n_rounds)
-    line: Platt | None = None
+    line: Platt | None = None  # the last one, from which the next is a step or two away
     parts = list(_parts(models, X, folds))
     for at in range(n_rounds):
         for rows, stages in parts:
             margins[rows] = next(stages)
-        line = fit_platt(margins, y, start=line)
-        losses[at] = log_loss(y, line.apply(margins))
+        fit = fit_line(margins, y, start=line, tolerance=_LINE_TOLERANCE, n_threads=n_threads)
+        line, losses[at] = fit.platt, fit.loss
         if not n_best or losses[at] < losses[n_best - 1] - _SAME_LOSS:
             n_best, best = at + 1, margins.copy()
     return Walk(n_best, best, losses)
