@@ -3,13 +3,19 @@
 Both take seconds to import, and most of what the service does needs neither: they are imported where they are used.
 """
 
+import itertools
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
+
+_N_TOGETHER = 50  # rounds whose leaves are found in one go: memory is bounded, however many rounds there are
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,19 @@ class XGBoostModel:
         """What round `at` adds to the log-odds: shape (n,); the first also holds the constant."""
         margins = self.booster.inplace_predict(X, iteration_range=(at, at + 1), predict_type="margin")
         return np.asarray(margins, dtype=np.float64) - (self.base_margin if at else 0.0)
+
+    def staged_margins(self, X: Matrix) -> Iterator[Floats]:
+        """Log-odds after 1, 2, ... rounds: each of shape (n,), the same array again."""
+        import xgboost as xgb
+
+        data, margins = xgb.DMatrix(X, nthread=1), np.full(len(X), self.base_margin)
+        trees = json.loads(self.booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
+        for begin in range(0, self.n_rounds, _N_TOGETHER):
+            end = min(begin + _N_TOGETHER, self.n_rounds)
+            leaves = self.booster[begin:end].predict(data, pred_leaf=True)
+            for tree, places in zip(trees[begin:end], leaves.reshape(len(X), -1).T, strict=True):
+                margins += np.asarray(tree["split_conditions"])[places.astype(np.int64)]  # of a leaf: its value
+                yield margins
 
     def native_contributions(self, X: Matrix) -> Floats:
         """Exact path-dependent SHAP values by the booster's own code: shape (n, d), log-odds."""
@@ -112,6 +131,24 @@ class LightGBMModel:
             return np.zeros(len(X))
         found = self.booster.predict(X, start_iteration=at, num_iteration=1, raw_score=True, num_threads=self.n_threads)
         return np.asarray(found, dtype=np.float64)
+
+    def staged_margins(self, X: Matrix) -> Iterator[Floats]:
+        """Log-odds after 1, 2, ... rounds, no longer changing after the fit ended: each of shape (n,), one array."""
+        margins, n_trees = np.zeros(len(X)), self.booster.num_trees()
+        for begin in range(0, self.n_rounds, _N_TOGETHER):
+            n = max(0, min(begin + _N_TOGETHER, n_trees) - begin)
+            for at, places in enumerate(self._leaves(X, begin, n).T, start=begin):
+                values = [self.booster.get_leaf_output(at, leaf) for leaf in range(int(places.max()) + 1)]
+                margins += np.array(values)[places]
+                yield margins
+            yield from itertools.repeat(margins, min(begin + _N_TOGETHER, self.n_rounds) - begin - n)
+
+    def _leaves(self, X: Matrix, begin: int, n: int) -> npt.NDArray[np.int32]:
+        """The leaf each row falls into in each of n trees: shape (rows, n)."""
+        if not n:
+            return np.empty((len(X), 0), dtype=np.int32)
+        options = {"start_iteration": begin, "num_iteration": n, "num_threads": self.n_threads}
+        return np.asarray(self.booster.predict(X, pred_leaf=True, **options), dtype=np.int32).reshape(len(X), n)
 
     def native_contributions(self, X: Matrix) -> Floats:
         """Exact path-dependent SHAP values by the booster's own code: shape (n, d), log-odds."""

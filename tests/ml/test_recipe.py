@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
 from app.ml.linear import C_PATH
-from app.ml.models import Learner, ModelKind, make_learner
+from app.ml.models import Learner, ModelKind, StagedModel, make_learner
 from app.ml.recipe import Fitted, fit_by_recipe, walk_rounds
 from app.ml.split import deal_folds
 from app.schemas.config import ModelConfig
@@ -55,6 +55,28 @@ def test_rounds_add_up_to_the_margin(kind: ModelKind, data: Data) -> None:
     model = learner_of(kind).fit(X, y, n_rounds=N_ROUNDS, n_threads=1)
     total = np.sum([model.round_margins(X, at) for at in range(N_ROUNDS)], axis=0)
     np.testing.assert_allclose(total, model.margins(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", BOOSTERS)
+def test_stages_are_the_margins_of_fits_with_so_many_rounds(kind: ModelKind, data: Data) -> None:
+    X, y, _ = development(data)
+    fits = {n: learner_of(kind).fit(X, y, n_rounds=n, n_threads=1) for n in (1, 50, 51, 130)}
+    assert isinstance(fits[130], StagedModel)
+    stages = [stage.copy() for stage in fits[130].staged_margins(X)]
+    assert len(stages) == 130
+    for n, model in fits.items():
+        np.testing.assert_allclose(stages[n - 1], model.margins(X), atol=5e-6)  # its own sum is in float32
+
+
+def test_stages_stay_where_they_are_after_a_fit_ended_by_itself() -> None:
+    """LightGBM stops where no split is left to make: here two leaves' worth of rows, all of one label in each."""
+    X = np.repeat([[0.0], [1.0]], 50, axis=0).astype(np.float32)
+    learner = make_learner(ModelKind.LIGHTGBM, ModelConfig(lightgbm_params={"min_split_gain": 1000.0}))
+    model = learner.fit(X, X[:, 0].astype(np.float64), n_rounds=120, n_threads=1)
+    assert isinstance(model, StagedModel)
+    stages = [stage.copy() for stage in model.staged_margins(X)]
+    assert len(stages) == 120
+    np.testing.assert_allclose(stages[-1], model.margins(X), atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", BOOSTERS)
