@@ -6,7 +6,7 @@ Both take seconds to import, and most of what the service does needs neither: th
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,7 +46,7 @@ class XGBoostModel:
             end = min(begin + _N_TOGETHER, self.n_rounds)
             leaves = self.booster[begin:end].predict(data, pred_leaf=True)
             for tree, places in zip(trees[begin:end], leaves.reshape(len(X), -1).T, strict=True):
-                margins += np.asarray(tree["split_conditions"])[places.astype(np.int64)]  # of a leaf: its value
+                margins += np.take(tree["split_conditions"], places.astype(np.int64))  # of a leaf: its value
                 yield margins
 
     def native_contributions(self, X: Matrix) -> Floats:
@@ -105,6 +105,12 @@ class XGBoostLearner:
         booster = xgb.train(params, data, n_rounds)
         return XGBoostModel(booster, n_rounds, float(np.log(base / (1 - base))))
 
+    def first(self, model: XGBoostModel, n_rounds: int, *, n_threads: int) -> XGBoostModel:
+        """The model after its first rounds: byte for byte the one fitted with so many."""
+        booster = model.booster[:n_rounds]
+        booster.set_param({"nthread": n_threads})
+        return replace(model, booster=booster, n_rounds=n_rounds)
+
 
 def _weighted_rate(y: Floats, weight: float) -> float:
     churned = weight * float(y.sum())
@@ -139,7 +145,7 @@ class LightGBMModel:
             n = max(0, min(begin + _N_TOGETHER, n_trees) - begin)
             for at, places in enumerate(self._leaves(X, begin, n).T, start=begin):
                 values = [self.booster.get_leaf_output(at, leaf) for leaf in range(int(places.max()) + 1)]
-                margins += np.array(values)[places]
+                margins += np.take(values, places)
                 yield margins
             yield from itertools.repeat(margins, min(begin + _N_TOGETHER, self.n_rounds) - begin - n)
 
@@ -202,4 +208,11 @@ class LightGBMLearner:
             "num_threads": n_threads,
         }
         booster = lgb.train(params, lgb.Dataset(X, y), n_rounds)
+        return LightGBMModel(booster, n_rounds, n_threads)
+
+    def first(self, model: LightGBMModel, n_rounds: int, *, n_threads: int) -> LightGBMModel:
+        """The model after its first rounds: byte for byte the one fitted with so many."""
+        import lightgbm as lgb
+
+        booster = lgb.Booster(model_str=model.booster.model_to_string(num_iteration=n_rounds))
         return LightGBMModel(booster, n_rounds, n_threads)

@@ -69,6 +69,14 @@ class Learner(Protocol):
         """Fit on a matrix of shape (n, d) and labels 0 and 1 of shape (n,)."""
 
 
+@runtime_checkable
+class PrefixLearner(Protocol):
+    """A learner whose rounds build on those before, so that a long fit holds every shorter one."""
+
+    def first(self, model: Any, n_rounds: int, *, n_threads: int) -> Model:
+        """A model of its own after its first rounds: byte for byte the one fitted with so many."""
+
+
 def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:
     """The learner of this kind with the parameters of the config.
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from app.ml.encoding import FittedEncoder, Matrix, find_column, fit_encoder
 from app.ml.fingerprint import training_data_hash
 from app.ml.frame import Feature, Floats, Frame
+from app.ml.profile import FeatureProfile, profile_features
 from app.ml.split import SIDE_NAMES, Sides, deal_folds
 
 
@@ -54,6 +55,12 @@ class Rows:
         """The rows whose account a model may have learned from, at whatever instant: boolean, of shape (n,)."""
         learned = self.frame.accounts.filter(pa.array(self.development)).unique()
         return np.asarray(pc.is_in(self.frame.accounts, value_set=learned).to_numpy(zero_copy_only=False))
+
+    @cached_property
+    def feature_profiles(self) -> tuple[FeatureProfile, ...]:
+        """How the features look that the encoder kept, in the rows that make the drift profile."""
+        profiled = self.frame.take(np.flatnonzero(self.in_profile))
+        return profile_features(profiled, [each.feature for each in self.fitted.encoder.features])
 
     @property
     def churn_rate(self) -> float:

@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
 from app.ml.linear import C_PATH
-from app.ml.models import Learner, ModelKind, StagedModel, make_learner
+from app.ml.models import Learner, ModelKind, PrefixLearner, StagedModel, make_learner
 from app.ml.recipe import Fitted, fit_by_recipe, walk_rounds
 from app.ml.split import deal_folds
 from app.schemas.config import ModelConfig
@@ -118,10 +118,25 @@ def test_the_final_model_has_the_common_number_of_rounds(kind: ModelKind, data: 
 
 
 @pytest.mark.parametrize("kind", BOOSTERS)
+def test_the_first_rounds_of_a_long_fit_are_the_short_fit(kind: ModelKind, data: Data) -> None:
+    X, y, _ = development(data)
+    learner = learner_of(kind)
+    assert isinstance(learner, PrefixLearner)
+    long, short = (learner.fit(X, y, n_rounds=n, n_threads=1) for n in (N_ROUNDS, 11))
+    first = learner.first(long, 11, n_threads=2)
+    assert first.to_bytes() == short.to_bytes()
+    np.testing.assert_array_equal(first.margins(X), short.margins(X))
+    np.testing.assert_array_equal(first.gains(3, 11), short.gains(3, 11))
+    np.testing.assert_array_equal(first.native_contributions(X), short.native_contributions(X))
+
+
+@pytest.mark.parametrize("kind", BOOSTERS)
 def test_threads_have_no_effect(kind: ModelKind, data: Data) -> None:
-    one, two = by_recipe(kind, data), by_recipe(kind, data, n_threads=2)
-    assert one.model.to_bytes() == two.model.to_bytes()
-    assert one.calibrator == two.calibrator
+    one, *more = [by_recipe(kind, data, n_threads=n) for n in (1, 2, 3)]  # 3 leave one to spare, with 4 folds
+    for other in more:
+        assert one.model.to_bytes() == other.model.to_bytes()
+        assert one.model.n_rounds == other.model.n_rounds
+        assert one.calibrator == other.calibrator
 
 
 def test_c_is_the_one_with_the_lowest_out_of_fold_loss(data: Data) -> None:
