@@ -194,11 +194,20 @@ class LightGBMLearner:
 
     def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> LightGBMModel:
         """Fit so many rounds, no early stopping; the same on any number of threads."""
+        return self.share(X, y, n_threads=n_threads).fit(None, n_rounds=n_rounds, n_threads=n_threads)
+
+    def share(self, X: Matrix, y: Floats, *, n_threads: int) -> "LightGBMRows":
+        """Sort the rows into bins, once for all fits on parts of them."""
         import lightgbm as lgb
 
+        params = self.params_of_library(n_threads)
+        return LightGBMRows(lgb.Dataset(X, y, params=params).construct(), self)
+
+    def params_of_library(self, n_threads: int) -> dict[str, Any]:
+        """As LightGBM wants them."""
         params = {name: value for name, value in self.params.items() if name != "n_estimators"}
         params.setdefault("subsample_freq", 1)  # without it LightGBM takes no notice of subsample
-        params |= {
+        return params | {
             "objective": "binary",
             "metric": "none",
             "deterministic": True,
@@ -207,12 +216,26 @@ class LightGBMLearner:
             "seed": self.seed,
             "num_threads": n_threads,
         }
-        booster = lgb.train(params, lgb.Dataset(X, y), n_rounds)
-        return LightGBMModel(booster, n_rounds, n_threads)
 
     def first(self, model: LightGBMModel, n_rounds: int, *, n_threads: int) -> LightGBMModel:
         """The model after its first rounds: byte for byte the one fitted with so many."""
         import lightgbm as lgb
 
         booster = lgb.Booster(model_str=model.booster.model_to_string(num_iteration=n_rounds))
+        return LightGBMModel(booster, n_rounds, n_threads)
+
+
+@dataclass(frozen=True)
+class LightGBMRows:
+    """Rows in LightGBM's bins, whose edges all of them have a say in; labels play no part."""
+
+    data: Any
+    learner: LightGBMLearner
+
+    def fit(self, inside: npt.NDArray[np.int64] | None, *, n_rounds: int, n_threads: int) -> LightGBMModel:
+        """Fit on the rows at these positions, which rise; None: on all."""
+        import lightgbm as lgb
+
+        data = self.data if inside is None else self.data.subset(inside)
+        booster = lgb.train(self.learner.params_of_library(n_threads), data, n_rounds)
         return LightGBMModel(booster, n_rounds, n_threads)

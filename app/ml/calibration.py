@@ -216,22 +216,23 @@ def fit_beta(margins: Floats, y: Floats) -> Beta:
     sds[sds < 1e-12] = 1.0
     columns = np.vstack([(parts - means[:, np.newaxis]) / sds[:, np.newaxis], np.ones(margins.size)])
     a, b, level = _fit_rising(columns, _targets(y), np.append(sds, means.sum()))
-    a, b = float(a / sds[0]), float(b / sds[1])
-    return Beta(a, b, float(level - a * means[0] - b * means[1]))
+    a, b = a / float(sds[0]), b / float(sds[1])
+    return Beta(a, b, level - a * float(means[0]) - b * float(means[1]))
 
 
 def _fit_rising(columns: Floats, targets: Floats, start: Floats) -> tuple[float, float, float]:
     """The coefficients of two columns, kept at or above 0, and of a constant one."""
-    fits = []
+    found: list[tuple[float, Floats]] = []
     for rows in ([0, 1, 2], [0, 2], [1, 2], [2]):
         [fit] = fit_logistic(columns[rows], targets, np.zeros((1, len(rows))), start=start[rows])
         beta = np.zeros(3)
         beta[rows] = fit.coefficients
         if beta[:2].min() >= 0:
-            fits.append((fit.loss, *map(float, beta)))
+            found.append((fit.loss, beta))
             if len(rows) == 3:
                 break
-    return min(fits)[1:]
+    _, (a, b, level) = min(found, key=lambda each: each[0])
+    return float(a), float(b), float(level)
 
 
 def fit_isotonic(margins: Floats, y: Floats) -> Isotonic:

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from app.ml.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
@@ -67,6 +70,21 @@ class Learner(Protocol):
 
     def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> Model:
         """Fit on a matrix of shape (n, d) and labels 0 and 1 of shape (n,)."""
+
+
+class SharedRows(Protocol):
+    """Rows prepared once for several fits."""
+
+    def fit(self, inside: npt.NDArray[np.int64] | None, *, n_rounds: int, n_threads: int) -> Model:
+        """Fit on the rows at these positions, which rise; None: on all."""
+
+
+@runtime_checkable
+class SharingLearner(Protocol):
+    """A learner that spends much of a fit on preparing rows, and can do so once for all folds."""
+
+    def share(self, X: Matrix, y: Floats, *, n_threads: int) -> SharedRows:
+        """Prepare the rows of all fits."""
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_line
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
 from app.ml.linear import C_PATH, TunedLogisticLearner
-from app.ml.models import Learner, Model, PrefixLearner, StagedModel
+from app.ml.models import Learner, Model, PrefixLearner, SharingLearner, StagedModel
 from app.stats.calibration import log_loss
 
 Folds = npt.NDArray[np.int64]
@@ -74,8 +74,8 @@ def fit_by_recipe(
     walk = walk_rounds(models, X, y, folds, learner.n_rounds, n_threads=n_threads)
     progress(0.8)
     chosen = choose_calibrator(walk.margins, y, folds)
-    is_tuned = isinstance(learner, TunedLogisticLearner)
-    settled = learner.settle(walk.n_rounds) if is_tuned else learner
+    tuned = learner if isinstance(learner, TunedLogisticLearner) else None
+    settled: Learner = tuned.settle(walk.n_rounds) if tuned else learner
     if whole is not None and isinstance(learner, PrefixLearner):
         final = learner.first(whole, walk.n_rounds, n_threads=n_threads)
     else:
@@ -90,7 +90,7 @@ def fit_by_recipe(
         fold_gains=np.stack([model.gains(X.shape[1], walk.n_rounds) for model in models]),
         round_losses=walk.round_losses,
         calibrator_losses=chosen.losses,
-        losses_by_c=dict(zip(map(str, C_PATH), map(float, walk.round_losses), strict=True)) if is_tuned else {},
+        losses_by_c=dict(zip(map(str, C_PATH), map(float, walk.round_losses), strict=True)) if tuned else {},
     )
 
 
@@ -109,13 +109,19 @@ def _fit_folds(
 ) -> tuple[list[Model], Model | None]:
     """One model per fold, on the rows of the others, each to the most rounds: one thread each, folds side by side.
 
+    A learner that can shares its bins between the folds: the rows held out lend their values to the edges, no label.
     Where a thread would idle towards the end, and a long fit holds every shorter one, it fits all rows meanwhile.
     """
     n_folds = int(folds.max()) + 1
 
+    shared = learner.share(X, y, n_threads=n_threads) if isinstance(learner, SharingLearner) else None
+
     def fit(fold: int | None) -> Model:
-        inside = slice(None) if fold is None else folds != fold
-        return learner.fit(X[inside], y[inside], n_rounds=learner.n_rounds, n_threads=1)
+        inside = None if fold is None else np.flatnonzero(folds != fold)
+        if shared is not None:
+            return shared.fit(inside, n_rounds=learner.n_rounds, n_threads=1)
+        rows = slice(None) if inside is None else inside
+        return learner.fit(X[rows], y[rows], n_rounds=learner.n_rounds, n_threads=1)
 
     has_spare_thread = n_folds % n_threads > 0 and isinstance(learner, PrefixLearner)
     with ThreadPoolExecutor(n_threads) as pool:

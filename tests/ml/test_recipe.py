@@ -8,8 +8,8 @@ from sklearn.metrics import log_loss
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
 from app.ml.linear import C_PATH
-from app.ml.models import Learner, ModelKind, PrefixLearner, StagedModel, make_learner
-from app.ml.recipe import Fitted, fit_by_recipe, walk_rounds
+from app.ml.models import Learner, Model, ModelKind, PrefixLearner, SharingLearner, StagedModel, make_learner
+from app.ml.recipe import Fitted, Folds, fit_by_recipe, walk_rounds
 from app.ml.split import deal_folds
 from app.schemas.config import ModelConfig
 from tests.ml.planted import Data
@@ -39,6 +39,13 @@ def development(data: Data) -> tuple[Matrix, Floats, np.ndarray[tuple[int], np.d
 def by_recipe(kind: ModelKind, data: Data, *, n_threads: int = 1) -> Fitted:
     X, y, folds = development(data)
     return fit_by_recipe(learner_of(kind), X, y, folds, n_threads=n_threads, progress=lambda _share: None)
+
+
+def fit_inside(learner: Learner, X: Matrix, y: Floats, inside: Folds, n_rounds: int) -> Model:
+    """On some of the rows, prepared with all of them where the learner can."""
+    if isinstance(learner, SharingLearner):
+        return learner.share(X, y, n_threads=1).fit(inside, n_rounds=n_rounds, n_threads=1)
+    return learner.fit(X[inside], y[inside], n_rounds=n_rounds, n_threads=1)
 
 
 def recalibrated_loss(margins: Floats, y: Floats) -> float:
@@ -88,11 +95,11 @@ def test_the_walk_equals_a_slow_one(kind: ModelKind, data: Data) -> None:
     for n_rounds in range(1, N_ROUNDS + 1, 4):
         margins = np.empty(y.size)
         for fold in range(4):
-            model = learner.fit(X[folds != fold], y[folds != fold], n_rounds=n_rounds, n_threads=1)
+            model = fit_inside(learner, X, y, np.flatnonzero(folds != fold), n_rounds)
             margins[folds == fold] = model.margins(X[folds == fold])
         losses.append(recalibrated_loss(margins, y))
         all_margins.append(margins)
-    models = [learner.fit(X[folds != fold], y[folds != fold], n_rounds=N_ROUNDS, n_threads=1) for fold in range(4)]
+    models = [fit_inside(learner, X, y, np.flatnonzero(folds != fold), N_ROUNDS) for fold in range(4)]
     walk = walk_rounds(models, X, y, folds, N_ROUNDS)
     np.testing.assert_allclose(walk.round_losses[::4], losses, atol=1e-6)
     assert walk.n_rounds == np.argmin(walk.round_losses) + 1
@@ -104,8 +111,28 @@ def test_the_walk_equals_a_slow_one(kind: ModelKind, data: Data) -> None:
 def test_out_of_fold_margins_are_those_of_models_that_did_not_see_the_row(kind: ModelKind, data: Data) -> None:
     X, y, folds = development(data)
     fitted = by_recipe(kind, data)
-    model = learner_of(kind).fit(X[folds != 2], y[folds != 2], n_rounds=fitted.n_rounds, n_threads=1)
+    model = fit_inside(learner_of(kind), X, y, np.flatnonzero(folds != 2), fitted.n_rounds)
     np.testing.assert_allclose(fitted.oof_margins[folds == 2], model.margins(X[folds == 2]), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", BOOSTERS)
+def test_labels_held_out_have_no_effect_on_their_margins(kind: ModelKind, data: Data) -> None:
+    X, y, folds = development(data)
+    inside, turned = np.flatnonzero(folds != 2), np.where(folds == 2, 1 - y, y)
+    one, other = (fit_inside(learner_of(kind), X, labels, inside, N_ROUNDS) for labels in (y, turned))
+    np.testing.assert_array_equal(one.margins(X), other.margins(X))
+
+
+def test_shared_bins_are_those_of_a_fit_where_values_are_few(data: Data) -> None:
+    """With fewer values than bins every value has a bin of its own, whichever rows it comes from."""
+    X, y, folds = development(data)
+    X = np.round(X, 0)
+    X[:, 1] = np.minimum(X[:, 1], 60)
+    learner, inside = learner_of(ModelKind.LIGHTGBM), np.flatnonzero(folds != 2)
+    assert isinstance(learner, SharingLearner)
+    shared = learner.share(X, y, n_threads=1).fit(inside, n_rounds=N_ROUNDS, n_threads=1)
+    alone = learner.fit(X[inside], y[inside], n_rounds=N_ROUNDS, n_threads=1)
+    np.testing.assert_allclose(shared.margins(X), alone.margins(X), atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", BOOSTERS)
