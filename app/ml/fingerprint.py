@@ -37,7 +37,7 @@ def training_data_hash(frame: Frame, sides: Sides, features: Sequence[Feature]) 
     """
     digest = hashlib.sha256()
     _add_texts(digest, frame.accounts)
-    _add_texts(digest, pa.array(sides.tolist(), pa.string()))
+    _add_texts(digest, pa.array(sides, pa.string()))
     _add_numbers(digest, np.asarray(frame.churned, dtype=np.float64))
     if frame.as_of is not None:
         digest.update(np.asarray(frame.as_of.cast(pa.int64()).to_numpy(zero_copy_only=False)).tobytes())
@@ -62,4 +62,8 @@ def _add_texts(digest: "hashlib._Hash", texts: pa.Array) -> None:
         pa.int64()
     )  # tells "" from missing, "ab","c" from "a","bc"
     digest.update(np.asarray(lengths.to_numpy(zero_copy_only=False)).astype("<i8").tobytes())
-    digest.update("".join(text for text in texts.to_pylist() if text is not None).encode())
+    present = texts.drop_null().cast(pa.large_string())
+    if len(present):  # their bytes lie one after another, from the first offset to the last
+        _, offsets, payload = present.buffers()
+        ends = np.frombuffer(offsets, dtype="<i8")[[present.offset, present.offset + len(present)]]
+        digest.update(memoryview(payload)[ends[0] : ends[1]])

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from app.ml.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
 from app.ml.encoding import Matrix
 from app.ml.forest import RandomForestLearner
@@ -70,6 +73,29 @@ class Learner(Protocol):
 
     def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> Model:
         """Fit on a matrix of shape (n, d) and labels 0 and 1 of shape (n,)."""
+
+
+class SharedRows(Protocol):
+    """Rows prepared once for several fits."""
+
+    def fit(self, inside: npt.NDArray[np.int64] | None, *, n_rounds: int, n_threads: int) -> Model:
+        """Fit on the rows at these positions, which rise; None: on all."""
+
+
+@runtime_checkable
+class SharingLearner(Protocol):
+    """A learner that spends much of a fit on preparing rows, and can do so once for all folds."""
+
+    def share(self, X: Matrix, y: Floats, *, n_threads: int) -> SharedRows:
+        """Prepare the rows of all fits."""
+
+
+@runtime_checkable
+class PrefixLearner(Protocol):
+    """A learner whose rounds build on those before, so that a long fit holds every shorter one."""
+
+    def first(self, model: Any, n_rounds: int, *, n_threads: int) -> Model:
+        """A model of its own after its first rounds: byte for byte the one fitted with so many."""
 
 
 def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:

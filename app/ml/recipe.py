@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_platt
+from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_line
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
 from app.ml.linear import C_PATH, TunedLogisticLearner
-from app.ml.models import Learner, Model, StagedModel
+from app.ml.models import Learner, Model, PrefixLearner, SharingLearner, StagedModel
 from app.stats.calibration import log_loss
 
 Folds = npt.NDArray[np.int64]
 Progress = Callable[[float], None]
 
 _SAME_LOSS = 1e-9  # nats; below it a difference is rounding
+_LINE_TOLERANCE = 1e-4  # of a Newton step: what is left, about 1e-8, moves a loss by its square
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,16 @@ def fit_by_recipe(
     progress : callable
         Told the share done, 0..1.
     """
-    models = _fit_folds(learner, X, y, folds, n_threads=n_threads, progress=lambda share: progress(0.6 * share))
-    walk = walk_rounds(models, X, y, folds, learner.n_rounds)
+    models, whole = _fit_folds(learner, X, y, folds, n_threads=n_threads, progress=lambda share: progress(0.6 * share))
+    walk = walk_rounds(models, X, y, folds, learner.n_rounds, n_threads=n_threads)
     progress(0.8)
     chosen = choose_calibrator(walk.margins, y, folds)
-    is_tuned = isinstance(learner, TunedLogisticLearner)
-    settled = learner.settle(walk.n_rounds) if is_tuned else learner
-    final = settled.fit(X, y, n_rounds=walk.n_rounds, n_threads=n_threads)
+    tuned = learner if isinstance(learner, TunedLogisticLearner) else None
+    settled: Learner = tuned.settle(walk.n_rounds) if tuned else learner
+    if whole is not None and isinstance(learner, PrefixLearner):
+        final = learner.first(whole, walk.n_rounds, n_threads=n_threads)
+    else:
+        final = settled.fit(X, y, n_rounds=walk.n_rounds, n_threads=n_threads)
     progress(1.0)
     return Fitted(
         model=final,
@@ -90,7 +94,7 @@ def fit_by_recipe(
         fold_gains=np.stack([model.gains(X.shape[1], walk.n_rounds) for model in models]),
         round_losses=walk.round_losses,
         calibrator_losses=chosen.losses,
-        losses_by_c=dict(zip(map(str, C_PATH), map(float, walk.round_losses), strict=True)) if is_tuned else {},
+        losses_by_c=dict(zip(map(str, C_PATH), map(float, walk.round_losses), strict=True)) if tuned else {},
     )
 
 
@@ -106,19 +110,30 @@ def fit_base_rate(learner: Learner, X: Matrix, y: Floats, n_folds: int) -> Fitte
 
 def _fit_folds(
     learner: Learner, X: Matrix, y: Floats, folds: Folds, *, n_threads: int, progress: Progress
-) -> list[Model]:
-    """One model per fold, on the rows of the others, each to the most rounds: one thread each, folds side by side."""
+) -> tuple[list[Model], Model | None]:
+    """One model per fold, on the rows of the others, each to the most rounds: one thread each, folds side by side.
+
+    A learner that can shares its bins between the folds: the rows held out lend their values to the edges, no label.
+    Where a thread would idle towards the end, and a long fit holds every shorter one, it fits all rows meanwhile.
+    """
     n_folds = int(folds.max()) + 1
 
-    def fit(fold: int) -> Model:
-        inside = folds != fold
-        return learner.fit(X[inside], y[inside], n_rounds=learner.n_rounds, n_threads=1)
+    shared = learner.share(X, y, n_threads=n_threads) if isinstance(learner, SharingLearner) else None
 
-    with ThreadPoolExecutor(min(n_threads, n_folds)) as pool:
+    def fit(fold: int | None) -> Model:
+        inside = None if fold is None else np.flatnonzero(folds != fold)
+        if shared is not None:
+            return shared.fit(inside, n_rounds=learner.n_rounds, n_threads=1)
+        rows = slice(None) if inside is None else inside
+        return learner.fit(X[rows], y[rows], n_rounds=learner.n_rounds, n_threads=1)
+
+    has_spare_thread = n_folds % n_threads > 0 and isinstance(learner, PrefixLearner)
+    with ThreadPoolExecutor(n_threads) as pool:
+        whole = pool.submit(fit, None) if has_spare_thread else None
         tasks = [pool.submit(fit, fold) for fold in range(n_folds)]
         for done, _ in enumerate(as_completed(tasks), start=1):
             progress(done / n_folds)
-        return [task.result() for task in tasks]
+        return [task.result() for task in tasks], whole.result() if whole else None
 
 
 @dataclass(frozen=True)
@@ -130,7 +145,7 @@ class Walk:
     round_losses: Floats
 
 
-def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_rounds: int) -> Walk:
+def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_rounds: int, *, n_threads: int = 1) -> Walk:
     """Find the round whose out-of-fold margins, recalibrated by two parameters, have the lowest log-loss.
 
     All folds go through the rounds together, so that one margin per row is held, however many rounds there are. Raw
@@ -148,19 +163,32 @@ def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_round
         The position in `models` of the one that did not see the row.
     n_rounds : int
         The last round to look at.
+    n_threads : int
+        Has no effect on the result.
     """
-    margins, best, n_best = np.zeros(y.size), np.zeros(y.size), 0
+    best, n_best = np.zeros(y.size), 0
     losses = np.empty(n_rounds)
-    line: Platt | None = None
-    parts = list(_parts(models, X, folds))
-    for at in range(n_rounds):
-        for rows, stages in parts:
-            margins[rows] = next(stages)
-        line = fit_platt(margins, y, start=line)
-        losses[at] = log_loss(y, line.apply(margins))
+    line: Platt | None = None  # the last one, from which the next is a step or two away
+    for at, margins in enumerate(_walk_together(models, X, folds, n_rounds, n_threads)):
+        fit = fit_line(margins, y, start=line, tolerance=_LINE_TOLERANCE, n_threads=n_threads)
+        line, losses[at] = fit.platt, fit.loss
         if not n_best or losses[at] < losses[n_best - 1] - _SAME_LOSS:
             n_best, best = at + 1, margins.copy()
     return Walk(n_best, best, losses)
+
+
+def _walk_together(models: list[Model], X: Matrix, folds: Folds, n_rounds: int, n_threads: int) -> Iterator[Floats]:
+    """Out-of-fold margins after 1, 2, ... rounds: each of shape (n,), the same array again."""
+    margins, parts = np.empty(len(X)), list(_parts(models, X, folds))
+
+    def go_on(part: tuple[Folds, Iterator[Floats]]) -> None:
+        rows, stages = part
+        margins[rows] = next(stages)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        for _ in range(n_rounds):
+            list(pool.map(go_on, parts))
+            yield margins
 
 
 def _parts(models: list[Model], X: Matrix, folds: Folds) -> Iterator[tuple[Folds, Iterator[Floats]]]:

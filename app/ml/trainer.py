@@ -18,7 +18,7 @@ from app.ml.fitting import Fits
 from app.ml.frame import Feature, Floats, Frame
 from app.ml.models import ModelKind
 from app.ml.params import validate_params
-from app.ml.profile import build_profile
+from app.ml.profile import Profile, profile_scores
 from app.ml.recipe import Fitted
 from app.ml.report import FittedModel, TrainingResult, report
 from app.ml.rows import Rows, TrainingError, prepare, require_usable
@@ -121,36 +121,32 @@ def _shap_sample(X: Matrix, seed: int) -> Matrix:
 
 def _make_bundle(kind: ModelKind, params: dict[str, Any], seed: int, rows: Rows, fitted: Fitted) -> Bundle:
     oof = fitted.calibrator.apply(fitted.oof_margins)
-    scores = np.full(len(rows.y), np.nan)
-    scores[rows.development] = oof
-    encoder = rows.fitted.encoder
-    profiled = rows.frame.take(np.flatnonzero(rows.in_profile))
-    used = [each.feature for each in encoder.features]
-    final = fitted.calibrator.apply(fitted.model.margins(rows.X[rows.development]))
+    references = oof[rows.in_profile[rows.development]]
     return Bundle(
         kind=kind,
         params=params,
         seed=seed,
         n_rounds=fitted.model.n_rounds,
-        encoder=encoder,
+        encoder=rows.fitted.encoder,
         calibrator=fitted.calibrator,
-        profile=build_profile(profiled, used, scores[rows.in_profile]),
+        profile=Profile(rows.feature_profiles, profile_scores(references), references.size),
         development_churn_rate=rows.churn_rate,
         training_data_hash=rows.data_hash,
         libraries=library_versions(kind, params),
-        probes=_probes(rows, final),
+        probes=_probes(rows, fitted, oof),
         files=fitted.model.to_files(),
     )
 
 
-def _probes(rows: Rows, final: Floats) -> tuple[Probe, ...]:
-    """Development rows from the lowest to the highest probability."""
-    ranked = np.argsort(final, kind="stable")
+def _probes(rows: Rows, fitted: Fitted, oof: Floats) -> tuple[Probe, ...]:
+    """Development rows from the lowest to the highest out-of-fold probability, with what the final model gives them."""
+    ranked = np.argsort(oof, kind="stable")
     chosen = np.unique(ranked[np.linspace(0, len(ranked) - 1, _N_PROBES).astype(int)])
     at = np.flatnonzero(rows.development)[chosen]
+    p = fitted.calibrator.apply(fitted.model.margins(rows.X[at]))
     table = rows.frame.features.select(list(rows.fitted.encoder.names)).take(pa.array(at))
     plain = [{name: _finite(value) for name, value in row.items()} for row in table.to_pylist()]
-    return tuple(Probe(row, float(p)) for row, p in zip(plain, final[chosen], strict=True))
+    return tuple(Probe(row, float(probability)) for row, probability in zip(plain, p, strict=True))
 
 
 def _finite(value: Any) -> Any:

@@ -42,7 +42,7 @@ def fit_logistic(
     ridges: Floats,
     *,
     start: Floats | None = None,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-5,
     max_iter: int = 100,
     n_threads: int = 1,
 ) -> list[LogisticFit]:
@@ -64,7 +64,8 @@ def fit_logistic(
     start : ndarray of shape (d,) or None
         Where the first begins; by default at 0.
     tolerance : float
-        The fit ends with a step that moves no coefficient by more; being Newton's, what is left is about its square.
+        A step that moves no coefficient by more is taken without looking back, and the fit ends with it. Steps being
+        Newton's, what is left is about its square.
     max_iter : int
         At most so many steps for each ridge.
     n_threads : int
@@ -84,41 +85,59 @@ def fit_logistic(
     >>> fit_logistic(ones, np.array([1.0, 1.0, 1.0, 0.0]), np.zeros((1, 1)))[0].coefficients.round(4)
     array([1.0986])
     """
-    beta = np.zeros(len(columns)) if start is None else start
     with ThreadPoolExecutor(n_threads) as pool:
-        descent = _Descent(columns, y, pool if n_threads > 1 else None)
-        sums = descent.sums_at(beta)
+        descent = _Descent(columns, y, tolerance, max_iter, pool if n_threads > 1 else None)
+        at = descent.stand(np.zeros(len(columns)) if start is None else start)
         fits = []
         for ridge in ridges:
-            beta, sums = descent.descend(beta, sums, ridge, tolerance, max_iter)
-            fits.append(LogisticFit(beta, _penalised(sums, beta, ridge)))
+            at, fit = descent.descend(at, ridge)
+            fits.append(fit)
     return fits
 
 
 @dataclass(frozen=True)
+class _Point:
+    """Coefficients, and the sums there."""
+
+    beta: Floats
+    sums: _Sums
+
+    def loss(self, ridge: Floats) -> float:
+        return self.sums.loss + float(ridge @ (self.beta * self.beta)) / 2
+
+
+@dataclass(frozen=True)
 class _Descent:
-    """The rows, and who adds them up."""
+    """The rows, when to stop, and who adds up."""
 
     columns: Columns
     y: Floats
+    tolerance: float
+    max_iter: int
     pool: ThreadPoolExecutor | None
 
-    def descend(
-        self, beta: Floats, sums: _Sums, ridge: Floats, tolerance: float, max_iter: int
-    ) -> tuple[Floats, _Sums]:
-        """The minimum under one ridge, from coefficients whose sums are known."""
+    def descend(self, at: _Point, ridge: Floats) -> tuple[_Point, LogisticFit]:
+        """The minimum under one ridge, and the last point whose sums are known: the next ridge may begin there."""
         damping = np.diag(ridge + _DAMPING * self.y.size)
-        for _ in range(max_iter):
-            loss = _penalised(sums, beta, ridge)
-            step = np.linalg.solve(sums.information + damping, sums.gradient - ridge * beta)
-            new = self.sums_at(beta + step)
-            while _penalised(new, beta + step, ridge) > loss + 1e-10 * abs(loss):
-                step = step / 2
-                new = self.sums_at(beta + step)
-            beta, sums = beta + step, new
-            if np.abs(step).max() <= tolerance:
+        for n_left in range(self.max_iter, 0, -1):
+            slope = at.sums.gradient - ridge * at.beta
+            step = np.asarray(np.linalg.solve(at.sums.information + damping, slope), dtype=np.float64)
+            if np.abs(step).max() <= self.tolerance or n_left == 1:
                 break
-        return beta, sums
+            at = self._go(at, step, ridge)
+        return at, LogisticFit(at.beta + step, at.loss(ridge) - float(slope @ step) / 2)
+
+    def _go(self, at: _Point, step: Floats, ridge: Floats) -> _Point:
+        loss = at.loss(ridge)
+        new = self.stand(at.beta + step)
+        while new.loss(ridge) > loss + 1e-10 * abs(loss):
+            step = step / 2
+            new = self.stand(at.beta + step)
+        return new
+
+    def stand(self, beta: Floats) -> _Point:
+        """Go through all rows."""
+        return _Point(beta, self.sums_at(beta))
 
     def sums_at(self, beta: Floats) -> _Sums:
         """Sums over all rows, chunk after chunk."""
@@ -139,7 +158,3 @@ def _chunk_sums(columns: Columns, y: Floats, beta: Floats) -> _Sums:
     p = np.where(score > 0, 1.0, tail) / (1 + tail)
     loss = float(np.sum(np.log1p(tail) + np.maximum(score, 0) - y * score))
     return _Sums(loss, x @ (y - p), (x * (p * (1 - p))) @ x.T)
-
-
-def _penalised(sums: _Sums, beta: Floats, ridge: Floats) -> float:
-    return sums.loss + float(ridge @ (beta * beta)) / 2
