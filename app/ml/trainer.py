@@ -21,7 +21,9 @@ from app.ml.profile import build_profile
 from app.ml.recipe import Fitted, fit_base_rate, fit_by_recipe
 from app.ml.report import FittedModel, TrainingResult, report
 from app.ml.rows import Rows, TrainingError, prepare, require_usable
+from app.ml.search import search_model
 from app.ml.split import SIDE_NAMES, Sides
+from app.ml.trials import Trial
 from app.schemas.config import ModelConfig, TrainingConfig
 
 __all__ = ["FittedModel", "TrainingError", "TrainingResult", "train", "validate_params"]
@@ -41,6 +43,8 @@ def train(
     progress: Callable[[str, float], None],
     n_threads: int,
     plan: Mapping[str, Any] | None = None,
+    history: Sequence[Trial] = (),
+    on_trial: Callable[[Trial], None] = lambda _trial: None,
 ) -> TrainingResult:
     """Train the model and its baseline; the order of rows and the number of threads have no effect on the bytes.
 
@@ -65,6 +69,10 @@ def train(
         1 or more.
     plan : mapping or None
         What builds these features; it is kept in the bundles.
+    history : sequence of Trial
+        Trials of a search that was cut off, to go on from.
+    on_trial : callable
+        Told each new trial of a search as it ends.
 
     Raises
     ------
@@ -81,13 +89,16 @@ def train(
     baseline = ModelKind.BASE_RATE if primary is ModelKind.LOGISTIC else ModelKind.LOGISTIC
     # One BLAS thread: sums in another order give other last digits, and so another hash.
     with threadpool_limits(1, user_api="blas"):
+        model, searched = search_model(
+            rows, model, training, history=history, on_trial=on_trial, progress=progress, n_threads=n_threads
+        )
         fits = [
             _train_kind(kind, step, rows, model, training, progress=progress, n_threads=n_threads, plan=plan)
             for kind, step in ((primary, "fit model"), (baseline, "fit baseline"))
         ]
     progress("report", 1.0)
     n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
-    return TrainingResult(fits[0], fits[1], rows.fitted.warnings, rows.data_hash, rows.churn_rate, n_rows)
+    return TrainingResult(fits[0], fits[1], rows.fitted.warnings, rows.data_hash, rows.churn_rate, n_rows, searched)
 
 
 def _train_kind(
