@@ -14,6 +14,7 @@ from app.ml.checks.improvement import AS_GOOD_MARGIN
 from app.ml.frame import Feature, Floats
 from app.ml.metrics import mean_of_folds
 from app.ml.trainer import FittedModel
+from app.ml.trials import Searched
 from app.schemas.config import TrainingConfig
 from app.tables import Dataset, Revision, TrainedModel, Training, Version
 
@@ -27,12 +28,15 @@ def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def recipe_hash(bundle: Bundle, training: TrainingConfig, split: str, dataset: Dataset) -> str:
-    """Of what makes two trainings the same recipe: not seed, experiment, tags or SHAP."""
+def recipe_hash(
+    bundle: Bundle, training: TrainingConfig, split: str, dataset: Dataset, *, searched: Searched | None = None
+) -> str:
+    """Of what makes two trainings the same recipe: not seed, experiment, tags, SHAP, or what a search found."""
+    params = searched.recipe_params if searched else dict(bundle.params)
     label: tuple[Any, ...] = (dataset.label_column, dataset.positive_value)
     label += (dataset.horizon_days, dataset.lead_days, dataset.grace_days)
     label += (dataset.spec["active"],) if dataset.kind == "events" and dataset.spec else ()
-    return _hash([bundle.kind.value, dict(bundle.params), split, training.n_folds, label])
+    return _hash([bundle.kind.value, params, split, training.n_folds, label])
 
 
 def features_hash(features: Sequence[Feature]) -> str:
@@ -89,6 +93,7 @@ async def training_summary(session: AsyncSession, training_id: int) -> dict[str,
         "experiment": training.experiment,
         "warnings": training.warnings,
         **{role: _model_summary(trained) for role, trained in by_role.items()},
+        "search": by_role["primary"].report.get("search"),
         "version": version,
         **_advice(training.job_id, by_role, version),
     }
