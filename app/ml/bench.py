@@ -60,7 +60,7 @@ class Bench:
         """SHA-256 of rows, labels and folds."""
         digest = hashlib.sha256()
         for array in (self.X, self.y, self.folds):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def evaluate(self, params: Mapping[str, Any], *, goes_on: Callable[[Sequence[float]], bool]) -> Outcome:

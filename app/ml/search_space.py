@@ -13,7 +13,7 @@ class SpaceError(ParamsError):
 
     Attributes
     ----------
-    key : the place within the config of the search, such as 'space.max_depth.low'
+    key : the place within the config of the search, such as 'space.max_depth.low'; empty for the whole
     """
 
 
@@ -55,6 +55,7 @@ _BOOSTERS: Space = {
     "subsample": Dimension(0.5, 1.0),
     "colsample_bytree": Dimension(0.3, 1.0),
 }
+# A kind of model is searched where it has an entry: its learner then is fitted fold by fold by the parameters alone.
 DEFAULT_SPACES: Mapping[str, Space] = {
     "xgboost": {
         **_BOOSTERS,
@@ -82,7 +83,7 @@ def resolve_space(model: ModelConfig, search: SearchConfig) -> Space:
     Raises
     ------
     SpaceError
-        Where a parameter is unknown or a value of it out of range, or the kind has no space.
+        Where a parameter is unknown or a value of it out of range, or such a kind is not searched.
 
     Examples
     --------
@@ -91,13 +92,11 @@ def resolve_space(model: ModelConfig, search: SearchConfig) -> Space:
     {'max_depth': Dimension(low=2, high=5, log=False, choices=())}
     """
     kind = model.model_type
-    if f"{kind.value}_params" not in ModelConfig.model_fields:
-        raise SpaceError("space", f"{kind.value} has no parameters to search for")
-    if search.space is not None:
-        return {name: _checked(kind, name, values) for name, values in search.space.items()}
     if kind.value not in DEFAULT_SPACES:
-        raise SpaceError("space", f"must be given for {kind.value}, which has no default")
-    return DEFAULT_SPACES[kind.value]
+        raise SpaceError("", f"{kind.value} is not searched; that is done for {', '.join(DEFAULT_SPACES)}")
+    if search.space is None:
+        return DEFAULT_SPACES[kind.value]
+    return {name: _checked(kind, name, values) for name, values in search.space.items()}
 
 
 def _checked(kind: ModelType, name: str, values: SearchRange) -> Dimension:

@@ -36,7 +36,7 @@ def require_searchable(model: ModelConfig, training: TrainingConfig) -> None:
     try:
         resolve_space(model, training.search)
     except SpaceError as error:
-        pointer = f"/training/search/{error.key.replace('.', '/')}"
+        pointer = "/".join(["/training/search", *filter(None, error.key.split("."))])
         errors = [FieldError(pointer, error.reason)]
         raise InvalidRequest(f"That can't be searched: {pointer}: {error.reason}.", errors=errors) from error
 
