@@ -33,6 +33,7 @@ MAX_PARAM_CHARS = 6000
 MAX_CHILDREN = 10_000  # of a run, looked at; a search has at most 1,000 trials
 MAX_RACES = 5  # for folders with another attempt at the same job
 
+_SOURCE = {"mlflow.source.name": "holdfast", "mlflow.user": "holdfast"}
 _log = logging.getLogger("holdfast.registry")
 
 
@@ -46,6 +47,12 @@ class TrackedTrial:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     error: str | None = None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What became of it, in words."""
+        tags = {"holdfast_state": self.state, "holdfast_best": str(self.is_best).lower()}
+        return tags | ({"holdfast_error": self.error} if self.error else {})
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,7 @@ class Registry:
             found = client.search_runs([experiment_id], f"tags.{JOB_TAG} = '{run.job_id}'", max_results=1)
             if found:
                 return str(found[0].info.run_id)
-            tags = {JOB_TAG: str(run.job_id), "mlflow.source.name": "holdfast", "mlflow.user": "holdfast"}
+            tags = {JOB_TAG: str(run.job_id), **_SOURCE}
             return str(client.create_run(experiment_id, tags=tags, run_name=run.name).info.run_id)
 
     def _copy_trials(self, client: Any, parent: str, trials: Sequence[TrackedTrial]) -> None:
@@ -164,8 +171,7 @@ class Registry:
         with hold_lock(self._database_url, TRACKING_LOCK):
             children = _take_children(client, parent, trials)
         for trial in trials:
-            if children[trial.number].info.status == "RUNNING":
-                _fill_child(client, children[trial.number].info.run_id, trial)
+            _fill_child(client, children[trial.number], trial)
 
     def _take_experiment(self, client: Any, name: str) -> str:
         found = client.get_experiment_by_name(name)
@@ -246,28 +252,26 @@ def _take_children(client: Any, parent: str, trials: Sequence[TrackedTrial]) -> 
     """The child run of each trial, by its number; made where it is missing."""
     experiment_id = client.get_run(parent).info.experiment_id
     found = client.search_runs([experiment_id], f"tags.`{PARENT_TAG}` = '{parent}'", max_results=MAX_CHILDREN)
-    children = {int(run.data.tags[TRIAL_TAG]): run for run in found}
+    children = {int(run.data.tags[TRIAL_TAG]): run for run in found if TRIAL_TAG in run.data.tags}
     for trial in trials:
         if trial.number not in children:
-            tags = {PARENT_TAG: parent, TRIAL_TAG: str(trial.number), "mlflow.source.name": "holdfast"}
-            tags |= {"mlflow.user": "holdfast"}
-            name = f"trial-{trial.number}"
-            children[trial.number] = client.create_run(experiment_id, tags=tags, run_name=name)
+            tags = {PARENT_TAG: parent, TRIAL_TAG: str(trial.number), **trial.tags, **_SOURCE}
+            children[trial.number] = client.create_run(experiment_id, tags=tags, run_name=f"trial-{trial.number}")
     return children
 
 
-def _fill_child(client: Any, run_id: str, trial: TrackedTrial) -> None:
-    from mlflow.entities import Metric, Param, RunTag
+def _fill_child(client: Any, child: Any, trial: TrackedTrial) -> None:
+    from mlflow.entities import Metric, Param
 
-    told = {"holdfast_state": trial.state, "holdfast_best": str(trial.is_best).lower()}
-    told |= {"holdfast_error": trial.error} if trial.error else {}
-    client.log_batch(
-        run_id,
-        params=[Param(key, value[:MAX_PARAM_CHARS]) for key, value in trial.params.items()],
-        metrics=[Metric(key, value, 0, 0) for key, value in trial.metrics.items()],
-        tags=[RunTag(key, value) for key, value in told.items()],
-    )
-    client.set_terminated(run_id, CHILD_STATUSES[trial.state])
+    run_id = child.info.run_id
+    if child.info.status == "RUNNING":
+        params = [Param(key, value[:MAX_PARAM_CHARS]) for key, value in trial.params.items()]
+        metrics = [Metric(key, value, 0, 0) for key, value in trial.metrics.items()]
+        client.log_batch(run_id, params=params, metrics=metrics)
+        client.set_terminated(run_id, CHILD_STATUSES[trial.state])
+    for key, value in trial.tags.items():  # another trial may be the best by now
+        if child.data.tags.get(key) != value:
+            client.set_tag(run_id, key, value)
 
 
 def _copy_artifacts(client: Any, run_id: str, folder: Path) -> None:

@@ -114,7 +114,7 @@ TagKey = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_req
 Tag = Annotated[str, Field(max_length=500)]
 
 
-MAX_TRIALS = 1000
+MAX_TRIALS = 1000  # of one search, however many seconds it has
 MAX_SEARCH_SECONDS = 86_400.0
 
 
@@ -145,7 +145,7 @@ class SearchRange(Config):
         if self.choices is not None:
             if self.low is not None or self.high is not None or self.log:
                 raise ValueError("give low and high, or choices, not both")
-            if len({repr(choice) for choice in self.choices}) < len(self.choices):
+            if len(set(self.choices)) < len(self.choices):
                 raise ValueError("each choice must be there once")
         elif self.low is None or self.high is None or self.low >= self.high:
             raise ValueError("give choices, or low and high, low below high")
@@ -157,8 +157,12 @@ class SearchRange(Config):
 class SearchConfig(Config):
     """How long to search for parameters, and among which; at least one of the two budgets must be given."""
 
-    n_trials: Annotated[Whole, Field(ge=1, le=MAX_TRIALS)] | None = None
-    seconds: Annotated[Number, Field(gt=0, le=MAX_SEARCH_SECONDS)] | None = None
+    n_trials: Annotated[Whole, Field(ge=1, le=MAX_TRIALS)] | None = Field(
+        default=None, description="The config as asked is the first of them."
+    )
+    seconds: Annotated[Number, Field(gt=0, le=MAX_SEARCH_SECONDS)] | None = Field(
+        default=None, description="The first trial is made whatever it takes, the last one dropped in its midst."
+    )
     space: Annotated[dict[ParamName, SearchRange], Field(min_length=1, max_length=30)] | None = Field(
         default=None, description="Parameters of the configured kind of model; by default a few that matter."
     )

@@ -77,6 +77,7 @@ class VersionDetailOut(VersionOut):
     importances: dict[str, float]
     shap: dict[str, Any] | None
     n_rounds: int
+    search: dict[str, Any] | None = Field(description="How the parameters were found, where they were searched for.")
     calibrator: dict[str, Any]
     tiers: list[dict[str, Any]]
     tier_warnings: list[dict[str, Any]]

@@ -129,6 +129,7 @@ def version_detail(row: VersionRow, standing: Standing) -> VersionDetailOut:
     return VersionDetailOut(
         **_summary(row, standing),
         **{name: report[name] for name in _TOLD},
+        search=report.get("search"),  # only where there was one
         config=training.config,
         split=training.split,
         warnings=training.warnings,

@@ -35,7 +35,7 @@ def resolve(space: dict[str, Any], model_type: ModelType = ModelType.XGBOOST) ->
         {"n_trials": 5, "space": {"gamma": {"low": 1, "high": 2, "log": 1}}},
         {"n_trials": 5, "space": {"max_depth": {"low": 2, "high": 4, "choices": [2]}}},
         {"n_trials": 5, "space": {"max_depth": {"choices": []}}},
-        {"n_trials": 5, "space": {"max_depth": {"choices": [2, 2]}}},
+        {"n_trials": 5, "space": {"max_depth": {"choices": [2, 2.0]}}},
         {"n_trials": 5, "space": {"max_depth": {"choices": [True]}}},
         {"n_trials": 5, "space": {"max_depth": {"choices": [float("nan")]}}},
         {"n_trials": 5, "space": {"max_depth": {"choices": [[2]]}}},

@@ -86,7 +86,7 @@ async def test_a_search_killed_twice_ends_as_one_that_was_not(services: Services
 @pytest.mark.slow
 async def test_the_result_tells_of_the_search_and_the_recipe_is_the_space(services: Services) -> None:
     with worker_process(services):
-        found = await finish(services, await submit(services, SEARCH))
+        found = await finish(services, await submit(services, SEARCH, register=True))
         again = await finish(services, await submit(services, SEARCH, model=QUICK | {"seed": 5}))
         other = await finish(services, await submit(services, SEARCH | {"space": {"max_depth": SPACE["max_depth"]}}))
     told = found["search"]
@@ -96,6 +96,7 @@ async def test_the_result_tells_of_the_search_and_the_recipe_is_the_space(servic
     assert told["best_params"].items() <= found["primary"]["parameters"].items()
     assert found["config"]["training"]["search"]["n_trials"] == N_TRIALS
     assert found["primary"]["parameters"] != again["primary"]["parameters"]
+    assert (await services.models.get("1", None)).search == told
     hashes = {}
     for result in (found, again, other):
         query = f"SELECT role, recipe_hash FROM trained_models WHERE training_id = {result['training_id']}"
