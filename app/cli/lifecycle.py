@@ -20,9 +20,21 @@ VersionOption = Annotated[
 ]
 VERSION_HELP = "A version's number, champion, challenger or latest."
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random in the fit.", min=0)]
-Param = Annotated[list[str] | None, typer.Option("--param", help="A parameter of the model.", metavar="KEY=VALUE")]
+Param = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        help="A parameter of the model, or of another one as in xgboost_params.max_depth=4.",
+        metavar="KEY=VALUE",
+    ),
+]
 Experiment = Annotated[str | None, typer.Option(help="MLflow's experiment; by default the dataset's name.")]
-ModelTypeOption = Annotated[str | None, typer.Option("--model-type", help="xgboost, lightgbm or logistic.")]
+ModelTypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model-type", help="xgboost, lightgbm, logistic, random_forest, blend; or auto, which compares them."
+    ),
+]
 NoShap = Annotated[bool, typer.Option("--no-shap", help="Leave the explanations of the training out.")]
 
 

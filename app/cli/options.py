@@ -19,14 +19,18 @@ def changes(**options: Any) -> dict[str, Any]:
 
 
 def parse_params(params: Sequence[str] | None, model_type: str | None) -> dict[str, Any]:
-    """`--param max_depth=4` as the parameters of the model asked for."""
+    """`--param max_depth=4` as a parameter of the model asked for, `xgboost_params.max_depth=4` of the one named."""
     if not params:
         return {}
     pairs = [text.partition("=") for text in params]
     for key, separator, _ in pairs:
         if not (key and separator):
             raise typer.BadParameter(f"'{key}' is not of the form KEY=VALUE.", param_hint="--param")
-    return {f"{model_type or 'xgboost'}_params": {key: _value(text) for key, _, text in pairs}}
+    given: dict[str, dict[str, Any]] = {}
+    for key, _, text in pairs:
+        of_model, _, name = key.rpartition(".")
+        given.setdefault(of_model or f"{model_type or 'xgboost'}_params", {})[name] = _value(text)
+    return given
 
 
 def _value(text: str) -> Any:

@@ -10,10 +10,11 @@ import numpy as np
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
+from app.ml.one_file import OneFile
 
 
 @dataclass(frozen=True)
-class XGBoostModel:
+class XGBoostModel(OneFile):
     """A fitted XGBoost booster; `base_margin` is its constant, in log-odds."""
 
     booster: Any
@@ -93,7 +94,7 @@ def _weighted_rate(y: Floats, weight: float) -> float:
 
 
 @dataclass(frozen=True)
-class LightGBMModel:
+class LightGBMModel(OneFile):
     """A fitted LightGBM booster."""
 
     booster: Any

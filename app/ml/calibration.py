@@ -124,7 +124,7 @@ def _read_isotonic(knots: list[object], probabilities: list[object]) -> Isotonic
     return Isotonic(x, p)
 
 
-def _targets(y: Floats) -> Floats:
+def platt_targets(y: Floats) -> Floats:
     """Platt's targets: labels moved inside by one count per class, so that separable margins stay finite.
 
     References
@@ -153,7 +153,7 @@ def fit_platt(margins: Floats, y: Floats, *, start: Platt | None = None) -> Plat
     Platt
         Slope 0 where margin and label go against each other or the margin is constant.
     """
-    targets = _targets(y)
+    targets = platt_targets(y)
     centre = float(margins.mean())
     x = margins - centre
     spread = float(np.sqrt(x @ x / x.size))
@@ -209,7 +209,7 @@ def fit_beta(margins: Floats, y: Floats) -> Beta:
     y : ndarray of shape (n,)
         1 churned, 0 stayed.
     """
-    targets = _targets(y)
+    targets = platt_targets(y)
     columns = np.column_stack([log_expit(margins), -log_expit(-margins), np.ones(margins.size)])
 
     def loss(coefficients: Floats) -> float:
@@ -251,6 +251,13 @@ def fit_isotonic(margins: Floats, y: Floats) -> Isotonic:
     return Isotonic(knots, tuple(map(float, np.maximum.accumulate(model.y_thresholds_))))
 
 
+FITS: Mapping[str, Callable[[Floats, Floats], Calibrator]] = {  # by kind, the simplest first
+    Platt.kind: fit_platt,
+    Beta.kind: fit_beta,
+    Isotonic.kind: fit_isotonic,
+}
+
+
 @dataclass(frozen=True)
 class CalibratorChoice:
     """The calibrator chosen, and the cross-fitted log-loss (nats per row) of each that was tried."""
@@ -274,9 +281,9 @@ def choose_calibrator(margins: Floats, y: Floats, folds: npt.NDArray[np.int64]) 
     folds : ndarray of shape (n,)
         The fold of each row.
     """
-    fits: dict[str, Callable[[Floats, Floats], Calibrator]] = {"platt": fit_platt, "beta": fit_beta}
-    if y.sum() >= MIN_CHURNERS_ISOTONIC:
-        fits["isotonic"] = fit_isotonic
+    fits = dict(FITS)
+    if y.sum() < MIN_CHURNERS_ISOTONIC:
+        del fits["isotonic"]
     losses = {kind: _cross_fitted_losses(fit, margins, y, folds) for kind, fit in fits.items()}
     chosen = "platt"
     for kind in fits:

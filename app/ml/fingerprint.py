@@ -1,8 +1,9 @@
 """What a training was made of: a hash of its rows, and the versions of the libraries that can change a number."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,14 +17,17 @@ from app.ml.split import Sides
 _LIBRARIES = {
     ModelKind.XGBOOST: ("numpy", "scipy", "xgboost"),
     ModelKind.LIGHTGBM: ("lightgbm", "numpy", "scipy"),
+    ModelKind.RANDOM_FOREST: ("numpy", "scipy", "xgboost"),
+    ModelKind.MLP: ("numpy", "scikit-learn", "scipy"),
     ModelKind.LOGISTIC: ("numpy", "scipy"),
     ModelKind.BASE_RATE: ("numpy", "scipy"),
 }
 
 
-def library_versions(kind: ModelKind) -> dict[str, str]:
-    """By name, those that fitted this kind of model."""
-    return {name: version(name) for name in _LIBRARIES[kind]}
+def library_versions(kind: ModelKind, params: Mapping[str, Any]) -> dict[str, str]:
+    """By name, those that fitted this kind of model with these parameters."""
+    names = _LIBRARIES[ModelKind(params["booster"]) if kind is ModelKind.BLEND else kind]
+    return {name: version(name) for name in names}
 
 
 def training_data_hash(frame: Frame, sides: Sides, features: Sequence[Feature]) -> str:

@@ -1,13 +1,15 @@
 """The one contract of all kinds of model, and which class is which kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from app.ml.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
 from app.ml.encoding import Matrix
+from app.ml.forest import RandomForestLearner
 from app.ml.frame import Floats
-from app.ml.linear import BaseRateLearner, BaseRateModel, LogisticLearner, LogisticModel
+from app.ml.linear import BaseRateLearner, BaseRateModel, LogisticLearner, LogisticModel, TunedLogisticLearner
+from app.ml.network import NetworkLearner, NetworkModel
 from app.ml.params import effective_params
 from app.schemas.config import ModelConfig, ModelType
 
@@ -18,17 +20,18 @@ class ModelKind(StrEnum):
     XGBOOST = "xgboost"
     LIGHTGBM = "lightgbm"
     LOGISTIC = "logistic"
+    RANDOM_FOREST = "random_forest"
+    MLP = "mlp"
+    BLEND = "blend"
     BASE_RATE = "base_rate"
 
 
 class Model(Protocol):
     """A fitted model: float32 matrix in, log-odds out."""
 
-    file_name: ClassVar[str]
-
     @property
     def n_rounds(self) -> int:
-        """How many rounds it was fitted with."""
+        """How many rounds it was fitted with; 1 for models without rounds."""
 
     def margins(self, X: Matrix) -> Floats:
         """Log-odds of shape (n,)."""
@@ -37,13 +40,21 @@ class Model(Protocol):
         """What one round adds to the log-odds: shape (n,)."""
 
     def native_contributions(self, X: Matrix) -> Floats:
-        """Exact SHAP values of the log-odds by column: shape (n, d)."""
+        """SHAP values of the log-odds by column, exact save those of nets: shape (n, d)."""
 
     def gains(self, n_columns: int, n_rounds: int) -> Floats:
         """Importance of each column after so many rounds: shape (d,), 0 or more."""
 
-    def to_bytes(self) -> bytes:
-        """Data only; the same model gives the same bytes."""
+    def to_files(self) -> dict[str, bytes]:
+        """Data only, by file name; the same model gives the same bytes."""
+
+
+@runtime_checkable
+class StagedModel(Protocol):
+    """A model that walks through its rounds faster than round by round."""
+
+    def staged_margins(self, X: Matrix) -> Iterator[Floats]:
+        """Log-odds after 1, 2, ... rounds, each of shape (n,)."""
 
 
 class Learner(Protocol):
@@ -75,27 +86,41 @@ def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:
     learners: dict[ModelKind, Callable[[dict[str, Any], int], Learner]] = {
         ModelKind.XGBOOST: XGBoostLearner,
         ModelKind.LIGHTGBM: LightGBMLearner,
-        ModelKind.LOGISTIC: LogisticLearner,
+        ModelKind.RANDOM_FOREST: RandomForestLearner,
+        ModelKind.MLP: NetworkLearner,
+        ModelKind.LOGISTIC: TunedLogisticLearner if params.get("C", 0) is None else LogisticLearner,
     }
     return learners[kind](params, config.seed)
 
 
 def load_model(kind: ModelKind, data: bytes, *, n_threads: int) -> Model:
-    """Read a model's bytes by the format's own reader."""
+    """Read a model that is one file by the format's own reader."""
     match kind:
-        case ModelKind.XGBOOST:
+        case ModelKind.XGBOOST | ModelKind.RANDOM_FOREST:
             return XGBoostModel.from_bytes(data, n_threads=n_threads)
         case ModelKind.LIGHTGBM:
             return LightGBMModel.from_bytes(data, n_threads=n_threads)
         case ModelKind.LOGISTIC:
             return LogisticModel.from_bytes(data, n_threads=n_threads)
+        case ModelKind.MLP:
+            return NetworkModel.from_bytes(data, n_threads=n_threads)
         case ModelKind.BASE_RATE:
             return BaseRateModel.from_bytes(data, n_threads=n_threads)
+        case ModelKind.BLEND:
+            raise ValueError("a blend is several files")
+
+
+def explanations_of(kind: ModelKind) -> Literal["exact", "estimate"]:
+    """Whether the contributions of features to a score are exact SHAP values, or estimated by sampling."""
+    return "estimate" if kind is ModelKind.MLP else "exact"
 
 
 FILE_NAMES = {
     ModelKind.XGBOOST: XGBoostModel.file_name,
     ModelKind.LIGHTGBM: LightGBMModel.file_name,
+    ModelKind.RANDOM_FOREST: XGBoostModel.file_name,  # its own forest, in its format
     ModelKind.LOGISTIC: LogisticModel.file_name,
+    ModelKind.MLP: NetworkModel.file_name,
     ModelKind.BASE_RATE: BaseRateModel.file_name,
+    ModelKind.BLEND: "blend.json",  # and the files of its components
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ import numpy.typing as npt
 from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_platt
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.models import Learner, Model
+from app.ml.linear import C_PATH, TunedLogisticLearner
+from app.ml.models import Learner, Model, StagedModel
 from app.stats.calibration import log_loss
 
 Folds = npt.NDArray[np.int64]
@@ -26,21 +28,29 @@ class Fitted:
     Attributes
     ----------
     model : fitted on all development rows with `n_rounds` rounds
-    n_rounds : the common number of rounds
+    n_rounds : the common number of rounds; of a logistic regression that was tuned, how far along its path of C
+    params : the effective parameters, those that were chosen among them
     calibrator : fitted on the out-of-fold margins
     oof_margins : ndarray of shape (n,), log-odds of models that did not see the row
     fold_gains : ndarray of shape (k, d), importance of each column in each fold's model
     round_losses : ndarray of shape (rounds,), out-of-fold log-loss in nats after recalibration
     calibrator_losses : cross-fitted log-loss of each calibrator tried
+    losses_by_c : out-of-fold log-loss under each C that was tried; empty where none was
+    part_margins : of a blend the out-of-fold log-odds of its parts, ndarray of shape (n, parts); else None
+    components : of a blend its parts, as plain data: name, kind, weight, spread, n_rounds; weight 0 was left out
     """
 
     model: Model
     n_rounds: int
+    params: dict[str, Any]
     calibrator: Calibrator
     oof_margins: Floats
     fold_gains: Floats
     round_losses: Floats
     calibrator_losses: dict[str, float]
+    losses_by_c: dict[str, float]
+    part_margins: Floats | None = None
+    components: tuple[dict[str, Any], ...] = ()
 
 
 def fit_by_recipe(
@@ -67,10 +77,21 @@ def fit_by_recipe(
     walk = walk_rounds(models, X, y, folds, learner.n_rounds)
     progress(0.8)
     chosen = choose_calibrator(walk.margins, y, folds)
-    final = learner.fit(X, y, n_rounds=walk.n_rounds, n_threads=n_threads)
+    is_tuned = isinstance(learner, TunedLogisticLearner)
+    settled = learner.settle(walk.n_rounds) if is_tuned else learner
+    final = settled.fit(X, y, n_rounds=walk.n_rounds, n_threads=n_threads)
     progress(1.0)
-    gains = np.stack([model.gains(X.shape[1], walk.n_rounds) for model in models])
-    return Fitted(final, walk.n_rounds, chosen.calibrator, walk.margins, gains, walk.round_losses, chosen.losses)
+    return Fitted(
+        model=final,
+        n_rounds=walk.n_rounds,
+        params=settled.params,
+        calibrator=chosen.calibrator,
+        oof_margins=walk.margins,
+        fold_gains=np.stack([model.gains(X.shape[1], walk.n_rounds) for model in models]),
+        round_losses=walk.round_losses,
+        calibrator_losses=chosen.losses,
+        losses_by_c=dict(zip(map(str, C_PATH), map(float, walk.round_losses), strict=True)) if is_tuned else {},
+    )
 
 
 def fit_base_rate(learner: Learner, X: Matrix, y: Floats, n_folds: int) -> Fitted:
@@ -79,7 +100,8 @@ def fit_base_rate(learner: Learner, X: Matrix, y: Floats, n_folds: int) -> Fitte
     margins = model.margins(X)
     loss = log_loss(y, 1 / (1 + np.exp(-margins)))
     identity = Platt(1.0, 0.0)
-    return Fitted(model, 1, identity, margins, np.zeros((n_folds, X.shape[1])), np.array([loss]), {})
+    gains = np.zeros((n_folds, X.shape[1]))
+    return Fitted(model, 1, learner.params, identity, margins, gains, np.array([loss]), {}, {})
 
 
 def _fit_folds(
@@ -132,8 +154,8 @@ def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_round
     line: Platt | None = None
     parts = list(_parts(models, X, folds))
     for at in range(n_rounds):
-        for model, rows, X_out in parts:
-            margins[rows] += model.round_margins(X_out, at)
+        for rows, stages in parts:
+            margins[rows] = next(stages)
         line = fit_platt(margins, y, start=line)
         losses[at] = log_loss(y, line.apply(margins))
         if not n_best or losses[at] < losses[n_best - 1] - _SAME_LOSS:
@@ -141,7 +163,16 @@ def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_round
     return Walk(n_best, best, losses)
 
 
-def _parts(models: list[Model], X: Matrix, folds: Folds) -> Iterator[tuple[Model, Folds, Matrix]]:
+def _parts(models: list[Model], X: Matrix, folds: Folds) -> Iterator[tuple[Folds, Iterator[Floats]]]:
+    """The rows each model did not see, and their margins after 1, 2, ... rounds."""
     for fold, model in enumerate(models):
         rows = np.flatnonzero(folds == fold)
-        yield model, rows, np.ascontiguousarray(X[rows])
+        X_out = np.ascontiguousarray(X[rows])
+        yield rows, model.staged_margins(X_out) if isinstance(model, StagedModel) else _add_rounds(model, X_out)
+
+
+def _add_rounds(model: Model, X: Matrix) -> Iterator[Floats]:
+    margins = np.zeros(len(X))
+    for at in range(model.n_rounds):
+        margins += model.round_margins(X, at)
+        yield margins

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.ml.auto import KindChoice
 from app.ml.bundle import Bundle
 from app.ml.explain import ShapSummary
 from app.ml.frame import Floats
@@ -38,8 +39,11 @@ class FittedModel:
     n_rounds : of the final fit
     round_losses : ndarray of shape (rounds,), out-of-fold log-loss after recalibration
     calibrator_losses : cross-fitted log-loss of each calibrator tried
+    losses_by_c : out-of-fold log-loss under each C tried for a logistic regression; empty where C was given
     tiers : the expected risk tiers by the default policy, from the out-of-fold probabilities of the validation rows
     tier_warnings : where that policy does not choose
+    kind_choice : where kinds were compared, how each did and why this one was taken
+    components : of a blend its parts, as plain data; see `recipe.Fitted`
     """
 
     bundle: Bundle
@@ -54,8 +58,11 @@ class FittedModel:
     n_rounds: int
     round_losses: Floats
     calibrator_losses: dict[str, float]
+    losses_by_c: dict[str, float]
     tiers: tuple[TierRow, ...]
     tier_warnings: tuple[TierWarning, ...]
+    components: tuple[dict[str, Any], ...] = ()
+    kind_choice: KindChoice | None = None
 
     @property
     def auc(self) -> float:
@@ -119,11 +126,13 @@ def report(bundle: Bundle, rows: Rows, fitted: Fitted, summary: ShapSummary | No
         fold_importances=np.stack([_shares(gains, owners, n_features) for gains in fitted.fold_gains]),
         feature_names=bundle.encoder.names,
         shap_summary=summary,
-        n_rounds=fitted.n_rounds,
+        n_rounds=fitted.model.n_rounds,
         round_losses=fitted.round_losses,
         calibrator_losses=fitted.calibrator_losses,
+        losses_by_c=fitted.losses_by_c,
         tiers=tiers,
         tier_warnings=tier_warnings(tiers, rows.churn_rate),
+        components=fitted.components,
     )
 
 

@@ -55,6 +55,12 @@ class Rows:
         return np.asarray(pc.is_in(self.frame.accounts, value_set=learned).to_numpy(zero_copy_only=False))
 
     @property
+    def account_codes(self) -> npt.NDArray[np.int64]:
+        """A number for each account, the same on all of its rows: shape (n,)."""
+        codes = self.frame.accounts.dictionary_encode().indices
+        return np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    @property
     def churn_rate(self) -> float:
         """Of the development rows, 0..1."""
         return float(self.y[self.development].mean())

@@ -57,7 +57,7 @@ def search_model(
         on_trial=on_trial,
         progress=progress,
     )
-    found = Searched(space, trials, make_learner(kind, model).params)
+    found = Searched(space, trials)
     return (with_params(model, found.best.params) if found.best.number else model), found
 
 

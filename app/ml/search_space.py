@@ -69,6 +69,18 @@ DEFAULT_SPACES: Mapping[str, Space] = {
         "reg_lambda": Dimension(0.0, 20.0),
     },
     "logistic": {"C": Dimension(1e-4, 100.0, log=True)},
+    "random_forest": {
+        "max_depth": Dimension(3, 16),
+        "min_samples_leaf": Dimension(1, 100, log=True),
+        "max_features": Dimension(0.05, 1.0, log=True),
+        "subsample": Dimension(0.3, 1.0),
+    },
+    "mlp": {
+        "hidden_units": Dimension(4, 128, log=True),
+        "n_epochs": Dimension(10, 100, log=True),
+        "learning_rate": Dimension(0.0003, 0.03, log=True),
+        "alpha": Dimension(0.01, 100.0, log=True),
+    },
 }
 # What the libraries take where a parameter is not given, by their documentation: so the config as asked is a point.
 _NOT_GIVEN: Mapping[str, Mapping[str, Any]] = {

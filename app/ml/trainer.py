@@ -14,17 +14,18 @@ from app.ml.bundle import Bundle, Probe
 from app.ml.encoding import Matrix
 from app.ml.explain import summarise
 from app.ml.fingerprint import library_versions
+from app.ml.fitting import Fits
 from app.ml.frame import Feature, Floats, Frame
-from app.ml.models import ModelKind, make_learner
+from app.ml.models import ModelKind
 from app.ml.params import validate_params
 from app.ml.profile import build_profile
-from app.ml.recipe import Fitted, fit_base_rate, fit_by_recipe
+from app.ml.recipe import Fitted
 from app.ml.report import FittedModel, TrainingResult, report
 from app.ml.rows import Rows, TrainingError, prepare, require_usable
 from app.ml.search import search_model
 from app.ml.split import SIDE_NAMES, Sides
 from app.ml.trials import Trial
-from app.schemas.config import ModelConfig, TrainingConfig
+from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 
 __all__ = ["FittedModel", "TrainingError", "TrainingResult", "train", "validate_params"]
 
@@ -85,43 +86,47 @@ def train(
     require_usable(frame, sides, profile_rows)
     progress("encode", 0.0)
     rows = prepare(frame, sides, features, profile_rows, n_folds=training.n_folds, seed=model.seed)
-    primary = ModelKind(model.model_type.value)
-    baseline = ModelKind.BASE_RATE if primary is ModelKind.LOGISTIC else ModelKind.LOGISTIC
+    development = rows.development
     # One BLAS thread: sums in another order give other last digits, and so another hash.
     with threadpool_limits(1, user_api="blas"):
         model, searched = search_model(
             rows, model, training, history=history, on_trial=on_trial, progress=progress, n_threads=n_threads
         )
-        fits = [
-            _train_kind(kind, step, rows, model, training, progress=progress, n_threads=n_threads, plan=plan)
+        fits = Fits(model, rows.X[development], rows.y[development], rows.folds, n_threads=n_threads)
+        choice = None
+        if model.model_type is ModelType.AUTO:
+            choice = fits.choose(rows.account_codes[development], partial(progress, "fit model"))
+        primary = choice.kind if choice else ModelKind(model.model_type.value)
+        baseline = ModelKind.BASE_RATE if primary is ModelKind.LOGISTIC else ModelKind.LOGISTIC
+        models = [
+            _report_kind(kind, fits.fit(kind, partial(progress, step)), rows, model, training, plan=plan)
             for kind, step in ((primary, "fit model"), (baseline, "fit baseline"))
         ]
     progress("report", 1.0)
     n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
-    return TrainingResult(fits[0], fits[1], rows.fitted.warnings, rows.data_hash, rows.churn_rate, n_rows, searched)
+    return TrainingResult(
+        replace(models[0], kind_choice=choice),
+        models[1],
+        rows.fitted.warnings,
+        rows.data_hash,
+        rows.churn_rate,
+        n_rows,
+        searched,
+    )
 
 
-def _train_kind(
+def _report_kind(
     kind: ModelKind,
-    step: str,
+    fitted: Fitted,
     rows: Rows,
     model: ModelConfig,
     training: TrainingConfig,
     *,
-    progress: Callable[[str, float], None],
-    n_threads: int,
     plan: Mapping[str, Any] | None,
 ) -> FittedModel:
-    learner, development = make_learner(kind, model), rows.development
-    X, y = rows.X[development], rows.y[development]
-    if kind is ModelKind.BASE_RATE:
-        fitted = fit_base_rate(learner, X, y, training.n_folds)
-        progress(step, 1.0)
-    else:
-        said = partial(progress, step)
-        fitted = fit_by_recipe(learner, X, y, rows.folds, n_threads=n_threads, progress=said)
-    bundle = replace(_make_bundle(kind, learner.params, model.seed, rows, fitted), plan=plan)
-    summary = summarise(fitted.model, _shap_sample(X, model.seed), rows.fitted.encoder) if training.shap else None
+    bundle = replace(_make_bundle(kind, fitted.params, model.seed, rows, fitted), plan=plan)
+    sample = _shap_sample(rows.X[rows.development], model.seed) if training.shap else None
+    summary = None if sample is None else summarise(fitted.model, sample, rows.fitted.encoder)
     return report(bundle, rows, fitted, summary)
 
 
@@ -143,15 +148,15 @@ def _make_bundle(kind: ModelKind, params: dict[str, Any], seed: int, rows: Rows,
         kind=kind,
         params=params,
         seed=seed,
-        n_rounds=fitted.n_rounds,
+        n_rounds=fitted.model.n_rounds,
         encoder=encoder,
         calibrator=fitted.calibrator,
         profile=build_profile(profiled, used, scores[rows.in_profile]),
         development_churn_rate=rows.churn_rate,
         training_data_hash=rows.data_hash,
-        libraries=library_versions(kind),
+        libraries=library_versions(kind, params),
         probes=_probes(rows, final),
-        model=fitted.model.to_bytes(),
+        files=fitted.model.to_files(),
     )
 
 

@@ -53,7 +53,6 @@ class Searched:
 
     space: Space
     trials: tuple[Trial, ...]
-    asked: Mapping[str, Any]  # every effective parameter of the config as asked
 
     @property
     def best(self) -> Trial:
@@ -62,9 +61,9 @@ class Searched:
         return min(complete, key=lambda trial: (trial.log_loss, trial.number))
 
     @property
-    def recipe_params(self) -> dict[str, Any]:
-        """What makes two searches the same recipe: the parameters to begin with, and the space; not what was found."""
-        return {**self.asked, "search_space": {name: values.to_json() for name, values in self.space.items()}}
+    def space_json(self) -> dict[str, Any]:
+        """The space as a caller would write it."""
+        return {name: values.to_json() for name, values in self.space.items()}
 
     def to_json(self) -> dict[str, Any]:
         """What is told of it."""
@@ -79,7 +78,7 @@ class Searched:
             "best_params": dict(best.params),
             "log_loss_as_asked": first.log_loss,
             "params_as_asked": dict(first.params),
-            "space": {name: values.to_json() for name, values in self.space.items()},
+            "space": self.space_json,
             "summary": _sentence(first, best, len(self.trials)),
         }
 

@@ -78,7 +78,14 @@ class VersionDetailOut(VersionOut):
     shap: dict[str, Any] | None
     n_rounds: int
     search: dict[str, Any] | None = Field(description="How the parameters were found, where they were searched for.")
+    kind_choice: dict[str, Any] | None = Field(
+        description="Where `auto` compared kinds: how each did on held-out rows, and why this one was taken."
+    )
+    components: list[dict[str, Any]] = Field(description="Of a blend: kind, weight and rounds of each of its models.")
     calibrator: dict[str, Any]
+    losses_by_c: dict[str, float] = Field(
+        description="Of a logistic regression without a given C: the out-of-fold log-loss under each C that was tried."
+    )
     tiers: list[dict[str, Any]]
     tier_warnings: list[dict[str, Any]]
     warnings: list[str]

@@ -199,6 +199,7 @@ class Trainings:
     ) -> int:
         """Bundles, training, models and version in one transaction, so that all exist or none."""
         data = {role: await asyncio.to_thread(getattr(result, role).bundle.to_bytes) for role in ROLES}
+        asked = {"primary": work.model.model_type.value, "baseline": result.baseline.bundle.kind.value}
         async with self._sessions.begin() as session:
             await work.context.guard(session)
             training = _training_row(work, result, mlflow_run)
@@ -210,7 +211,8 @@ class Trainings:
                     role=role,
                     model_type=getattr(result, role).bundle.kind.value,
                     recipe_hash=recipe_hash(
-                        getattr(result, role).bundle,
+                        asked[role],
+                        work.model,
                         work.training,
                         work.rows.split["kind"],
                         work.dataset,

@@ -9,13 +9,14 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.ml.bundle import Bundle
 from app.ml.checks.improvement import AS_GOOD_MARGIN
 from app.ml.frame import Feature, Floats
 from app.ml.metrics import mean_of_folds
+from app.ml.models import ModelKind
+from app.ml.params import asked_params
 from app.ml.trainer import FittedModel
 from app.ml.trials import Searched
-from app.schemas.config import TrainingConfig
+from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 from app.tables import Dataset, Revision, TrainedModel, Training, Version
 
 _TOLD = (
@@ -29,14 +30,25 @@ def _hash(content: Any) -> str:
 
 
 def recipe_hash(
-    bundle: Bundle, training: TrainingConfig, split: str, dataset: Dataset, *, searched: Searched | None = None
+    asked: str,
+    model: ModelConfig,
+    training: TrainingConfig,
+    split: str,
+    dataset: Dataset,
+    *,
+    searched: Searched | None = None,
 ) -> str:
-    """Of what makes two trainings the same recipe: not seed, experiment, tags, SHAP, or what a search found."""
-    params = searched.recipe_params if searched else dict(bundle.params)
+    """Of what makes two trainings the same recipe: not seed, experiment, tags or SHAP.
+
+    It tells of what was `asked` for, a kind of model with all parameters its fit may use and the space where they were
+    searched for, not of what came of it.
+    """
+    params = {} if asked == ModelKind.BASE_RATE else asked_params(model, ModelType(asked))
     label: tuple[Any, ...] = (dataset.label_column, dataset.positive_value)
     label += (dataset.horizon_days, dataset.lead_days, dataset.grace_days)
     label += (dataset.spec["active"],) if dataset.kind == "events" and dataset.spec else ()
-    return _hash([bundle.kind.value, params, split, training.n_folds, label])
+    space = [searched.space_json] if searched else []
+    return _hash([asked, params, split, training.n_folds, label, *space])
 
 
 def features_hash(features: Sequence[Feature]) -> str:
@@ -65,7 +77,10 @@ def model_report(fitted: FittedModel, features: Sequence[Feature]) -> dict[str, 
         "feature_names": list(fitted.feature_names),
         "shap": fitted.shap_summary.to_json() if fitted.shap_summary else None,
         "n_rounds": fitted.n_rounds,
+        "components": list(fitted.components),
+        "kind_choice": fitted.kind_choice.to_json() if fitted.kind_choice else None,
         "calibrator": {**bundle.calibrator.to_json(), "losses": fitted.calibrator_losses},
+        "losses_by_c": fitted.losses_by_c,
         "tiers": [row.to_json() for row in fitted.tiers],
         "tier_warnings": [warning.to_json() for warning in fitted.tier_warnings],
         "development_churn_rate": bundle.development_churn_rate,
@@ -104,6 +119,8 @@ def _model_summary(trained: TrainedModel) -> dict[str, Any]:
         "model_type": trained.model_type,
         "bundle_sha256": trained.bundle_sha256,
         **{name: trained.report[name] for name in _TOLD},
+        "components": trained.report.get("components", []),  # reports of earlier releases lack these
+        "kind_choice": trained.report.get("kind_choice"),
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from app.stats.arrays import Clusters, Estimate, Floats, Interval, cluster_codes, cluster_sums
+from app.stats.arrays import Clusters, Estimate, Floats, Interval, cluster_codes, cluster_sums, clustered_mean
 from app.stats.binning import quantile_edges
 from app.stats.proportions import wilson
 
@@ -125,13 +125,7 @@ def mean_error(y: Floats, p: Floats, clusters: Clusters | None = None) -> Estima
     Estimate
         NaN without rows; standard error NaN with fewer than two accounts.
     """
-    if not y.size:
-        return Estimate(float("nan"), float("nan"))
-    error = float((p - y).mean())
-    sums = cluster_sums((p - y - error)[np.newaxis], cluster_codes(clusters, y.size))[0]
-    if sums.size < 2:
-        return Estimate(error, float("nan"))
-    return Estimate(error, float(np.sqrt(sums @ sums * sums.size / (sums.size - 1)) / y.size))
+    return clustered_mean(p - y, clusters)
 
 
 def brier(y: Floats, p: Floats) -> float:
@@ -141,10 +135,13 @@ def brier(y: Floats, p: Floats) -> float:
 
 def log_loss(y: Floats, p: Floats) -> float:
     """Mean negative log-likelihood in nats, smaller is better; p of 0 and 1 are moved inside by 1e-15."""
-    if not y.size:
-        return float("nan")
+    return float(np.mean(log_losses(y, p))) if y.size else float("nan")
+
+
+def log_losses(y: Floats, p: Floats) -> Floats:
+    """Negative log-likelihood of each row in nats, shape (n,); p of 0 and 1 are moved inside by 1e-15."""
     inside = np.clip(p, _SMALLEST, 1 - _SMALLEST)
-    return float(-np.mean(y * np.log(inside) + (1 - y) * np.log1p(-inside)))
+    return np.asarray(-(y * np.log(inside) + (1 - y) * np.log1p(-inside)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

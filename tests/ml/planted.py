@@ -11,7 +11,7 @@ import pytest
 from app.ml.frame import Feature, FeatureKind, Floats, Frame
 from app.ml.split import Sides, deal_sides
 from app.ml.trainer import TrainingResult, train
-from app.schemas.config import ModelConfig, TrainingConfig
+from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 
 TELCO = Path(__file__).parents[3] / "shared" / "data" / "telco_ibm" / "telco_ibm.csv"
 
@@ -21,6 +21,16 @@ FEATURES = (
     Feature("paperless", FeatureKind.BOOLEAN),
     Feature("contract", FeatureKind.CATEGORICAL),
 )
+
+
+def quick(model_type: ModelType) -> ModelConfig:
+    """This kind with so few rounds that a test can wait for it."""
+    return ModelConfig(
+        model_type=model_type,
+        random_forest_params={"n_estimators": 20, "max_depth": 6},
+        mlp_params={"n_epochs": 10, "learning_rate": 0.01},
+        blend_params={"shallow_n_estimators": 40},
+    )
 
 
 @dataclass(frozen=True)

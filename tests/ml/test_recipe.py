@@ -7,6 +7,7 @@ from sklearn.metrics import log_loss
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
+from app.ml.linear import C_PATH
 from app.ml.models import Learner, ModelKind, make_learner
 from app.ml.recipe import Fitted, fit_by_recipe, walk_rounds
 from app.ml.split import deal_folds
@@ -40,6 +41,14 @@ def by_recipe(kind: ModelKind, data: Data, *, n_threads: int = 1) -> Fitted:
     return fit_by_recipe(learner_of(kind), X, y, folds, n_threads=n_threads, progress=lambda _share: None)
 
 
+def recalibrated_loss(margins: Floats, y: Floats) -> float:
+    """By statsmodels and scikit-learn."""
+    targets = np.where(y == 1, (y.sum() + 1) / (y.sum() + 2), 1 / ((1 - y).sum() + 2))
+    columns = sm.add_constant(margins)
+    line = sm.GLM(targets, columns, family=sm.families.Binomial()).fit(tol=1e-12)
+    return float(log_loss(y, line.predict(columns)))
+
+
 @pytest.mark.parametrize("kind", BOOSTERS)
 def test_rounds_add_up_to_the_margin(kind: ModelKind, data: Data) -> None:
     X, y, _ = development(data)
@@ -53,15 +62,13 @@ def test_the_walk_equals_a_slow_one(kind: ModelKind, data: Data) -> None:
     """Slow: for each round fit every fold anew to just so many rounds, and recalibrate with statsmodels."""
     X, y, folds = development(data)
     learner = learner_of(kind)
-    targets = np.where(y == 1, (y.sum() + 1) / (y.sum() + 2), 1 / ((1 - y).sum() + 2))
     losses, all_margins = [], []
     for n_rounds in range(1, N_ROUNDS + 1, 4):
         margins = np.empty(y.size)
         for fold in range(4):
             model = learner.fit(X[folds != fold], y[folds != fold], n_rounds=n_rounds, n_threads=1)
             margins[folds == fold] = model.margins(X[folds == fold])
-        line = sm.GLM(targets, sm.add_constant(margins), family=sm.families.Binomial()).fit(tol=1e-12)
-        losses.append(log_loss(y, line.predict(sm.add_constant(margins))))
+        losses.append(recalibrated_loss(margins, y))
         all_margins.append(margins)
     models = [learner.fit(X[folds != fold], y[folds != fold], n_rounds=N_ROUNDS, n_threads=1) for fold in range(4)]
     walk = walk_rounds(models, X, y, folds, N_ROUNDS)
@@ -85,11 +92,39 @@ def test_the_final_model_has_the_common_number_of_rounds(kind: ModelKind, data: 
     fitted = by_recipe(kind, data)
     again = learner_of(kind).fit(X, y, n_rounds=fitted.n_rounds, n_threads=1)
     assert fitted.model.n_rounds == fitted.n_rounds
-    assert fitted.model.to_bytes() == again.to_bytes()
+    assert fitted.model.to_files() == again.to_files()
 
 
 @pytest.mark.parametrize("kind", BOOSTERS)
 def test_threads_have_no_effect(kind: ModelKind, data: Data) -> None:
     one, two = by_recipe(kind, data), by_recipe(kind, data, n_threads=2)
-    assert one.model.to_bytes() == two.model.to_bytes()
+    assert one.model.to_files() == two.model.to_files()
     assert one.calibrator == two.calibrator
+
+
+def test_c_is_the_one_with_the_lowest_out_of_fold_loss(data: Data) -> None:
+    """Slow: each C by itself, in the same folds, recalibrated with statsmodels."""
+    X, y, folds = development(data)
+    tuned = fit_by_recipe(
+        make_learner(ModelKind.LOGISTIC, ModelConfig()), X, y, folds, n_threads=2, progress=lambda _share: None
+    )
+    losses = {}
+    for C in C_PATH:
+        margins = np.empty(y.size)
+        learner = make_learner(ModelKind.LOGISTIC, ModelConfig(logistic_params={"C": C}))
+        for fold in range(4):
+            model = learner.fit(X[folds != fold], y[folds != fold], n_rounds=1, n_threads=1)
+            margins[folds == fold] = model.margins(X[folds == fold])
+        losses[str(C)] = recalibrated_loss(margins, y)
+    assert tuned.losses_by_c == pytest.approx(losses, abs=1e-6)
+    chosen = min(losses, key=lambda C: losses[C])
+    assert tuned.params == {"C": float(chosen), "max_iter": 1000}
+    assert tuned.model.n_rounds == 1
+
+
+def test_a_c_that_is_given_is_used_as_it_is(data: Data) -> None:
+    X, y, folds = development(data)
+    learner = make_learner(ModelKind.LOGISTIC, ModelConfig(logistic_params={"C": 7}))
+    found = fit_by_recipe(learner, X, y, folds, n_threads=1, progress=lambda _share: None)
+    assert (found.params["C"], found.losses_by_c) == (7.0, {})
+    assert found.model.to_bytes() == learner.fit(X, y, n_rounds=1, n_threads=1).to_bytes()

@@ -245,8 +245,8 @@ def test_each_kind_can_be_searched_in_its_default_space(model_type: str, data: D
     assert found.search.best.log_loss == found.primary.round_losses.min()
 
 
-@pytest.mark.parametrize("model_type", ["xgboost", "lightgbm"])
-def test_the_default_spaces_of_boosters_hold_the_defaults(model_type: str) -> None:
+@pytest.mark.parametrize("model_type", ["xgboost", "lightgbm", "random_forest", "mlp"])
+def test_the_default_spaces_hold_the_defaults(model_type: str) -> None:
     """So that the sampler learns from the first trial too."""
     space = DEFAULT_SPACES[model_type]
     asked = point_of(ModelConfig(model_type=ModelType(model_type)), space)

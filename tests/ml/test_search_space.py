@@ -85,6 +85,13 @@ def test_the_space_is_that_of_the_kind() -> None:
     assert resolve({"num_leaves": {"low": 4, "high": 8}}, ModelType.LIGHTGBM)["num_leaves"] == Dimension(4, 8)
 
 
+@pytest.mark.parametrize("model_type", [ModelType.BLEND, ModelType.AUTO])
+def test_kinds_that_are_fitted_of_others_are_not_searched(model_type: ModelType) -> None:
+    with pytest.raises(SpaceError, match="is not searched") as refused:
+        resolve({"max_depth": {"low": 2, "high": 4}}, model_type)
+    assert refused.value.key == ""
+
+
 @pytest.mark.parametrize("model_type", DEFAULT_SPACES)
 def test_the_ends_of_the_default_spaces_are_accepted_by_the_model(model_type: str) -> None:
     model = ModelConfig(model_type=ModelType(model_type))
