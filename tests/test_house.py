@@ -23,6 +23,7 @@ ROOMS = {
     "sqlalchemy": DATABASE_ROOMS,
     "asyncpg": DATABASE_ROOMS,
     "mlflow": ["registry.py"],
+    "optuna": ["ml/search.py"],
     "pgqueuer": ["queue.py"],
     "typer": TERMINAL_ROOMS,
     "rich": TERMINAL_ROOMS,

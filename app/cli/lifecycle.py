@@ -117,6 +117,8 @@ def train(
     split: Annotated[Split | None, typer.Option(help="By default by time, where two instants have matured.")] = None,
     exclude_feature: Annotated[list[str] | None, typer.Option(help="Leave it out; may be repeated.")] = None,
     accept_leak: Annotated[list[str] | None, typer.Option(help="A finding's name; may be repeated.")] = None,
+    search_trials: Annotated[int | None, typer.Option(help="Search for parameters: so many trials.", min=1)] = None,
+    search_seconds: Annotated[float | None, typer.Option(help="Search for parameters: so long.")] = None,
     param: Param = None,
     seed: Seed = None,
     as_json: AsJson = False,
@@ -133,6 +135,7 @@ def train(
         split=split and split.value,
         exclude_features=exclude_feature,
         accept_leaks=accept_leak,
+        search=changes(n_trials=search_trials, seconds=search_seconds) or None,
     )
     body = request(TrainIn, dataset=dataset, model=model, training=training, register=register)
     result = run(lambda services: finish(services, services.training.submit(body, actor=actor())))

@@ -14,6 +14,7 @@ from app.ml.metrics import side_metrics
 from app.ml.recipe import Fitted
 from app.ml.rows import Rows
 from app.ml.tiers import TierRow, TierWarning, assign_tiers, tier_table, tier_warnings
+from app.ml.trials import Searched
 from app.schemas.config import ProbabilityTiers
 
 
@@ -81,6 +82,7 @@ class TrainingResult:
     training_data_hash : SHA-256 of rows, labels and sides
     development_churn_rate : 0..1
     n_rows : by side
+    search : how the parameters of the primary model were found, where they were searched for
     """
 
     primary: FittedModel
@@ -89,6 +91,7 @@ class TrainingResult:
     training_data_hash: str
     development_churn_rate: float
     n_rows: dict[str, int]
+    search: Searched | None = None
 
     @property
     def metrics(self) -> dict[str, Any]:

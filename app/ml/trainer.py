@@ -22,7 +22,9 @@ from app.ml.profile import Profile, profile_scores
 from app.ml.recipe import Fitted
 from app.ml.report import FittedModel, TrainingResult, report
 from app.ml.rows import Rows, TrainingError, prepare, require_usable
+from app.ml.search import search_model
 from app.ml.split import SIDE_NAMES, Sides
+from app.ml.trials import Trial
 from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 
 __all__ = ["FittedModel", "TrainingError", "TrainingResult", "train", "validate_params"]
@@ -42,6 +44,8 @@ def train(
     progress: Callable[[str, float], None],
     n_threads: int,
     plan: Mapping[str, Any] | None = None,
+    history: Sequence[Trial] = (),
+    on_trial: Callable[[Trial], None] = lambda _trial: None,
 ) -> TrainingResult:
     """Train the model and its baseline; the order of rows and the number of threads have no effect on the bytes.
 
@@ -66,6 +70,10 @@ def train(
         1 or more.
     plan : mapping or None
         What builds these features; it is kept in the bundles.
+    history : sequence of Trial
+        Trials of a search that was cut off, to go on from.
+    on_trial : callable
+        Told each new trial of a search as it ends.
 
     Raises
     ------
@@ -79,9 +87,12 @@ def train(
     progress("encode", 0.0)
     rows = prepare(frame, sides, features, profile_rows, n_folds=training.n_folds, seed=model.seed)
     development = rows.development
-    fits = Fits(model, rows.X[development], rows.y[development], rows.folds, n_threads=n_threads)
     # One BLAS thread: sums in another order give other last digits, and so another hash.
     with threadpool_limits(1, user_api="blas"):
+        model, searched = search_model(
+            rows, model, training, history=history, on_trial=on_trial, progress=progress, n_threads=n_threads
+        )
+        fits = Fits(model, rows.X[development], rows.y[development], rows.folds, n_threads=n_threads)
         choice = None
         if model.model_type is ModelType.AUTO:
             choice = fits.choose(rows.account_codes[development], partial(progress, "fit model"))
@@ -94,7 +105,13 @@ def train(
     progress("report", 1.0)
     n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
     return TrainingResult(
-        replace(models[0], kind_choice=choice), models[1], rows.fitted.warnings, rows.data_hash, rows.churn_rate, n_rows
+        replace(models[0], kind_choice=choice),
+        models[1],
+        rows.fitted.warnings,
+        rows.data_hash,
+        rows.churn_rate,
+        n_rows,
+        searched,
     )
 
 

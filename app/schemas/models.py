@@ -77,6 +77,7 @@ class VersionDetailOut(VersionOut):
     importances: dict[str, float]
     shap: dict[str, Any] | None
     n_rounds: int
+    search: dict[str, Any] | None = Field(description="How the parameters were found, where they were searched for.")
     kind_choice: dict[str, Any] | None = Field(
         description="Where `auto` compared kinds: how each did on held-out rows, and why this one was taken."
     )

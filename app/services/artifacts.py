@@ -8,6 +8,8 @@ from typing import Any
 from app.ml.frame import Floats
 from app.ml.plots import draw_plots
 from app.ml.trainer import FittedModel, TrainingResult
+from app.ml.trials import Searched, Trial
+from app.registry import TrackedTrial
 from app.schemas.config import ModelConfig, TrainingConfig
 
 BUNDLE_FILE = "bundle.zip"
@@ -44,6 +46,24 @@ def _of_model(fitted: FittedModel, prefix: str) -> dict[str, float]:
         for name, value in figures.items()
         if value is not None
     }
+
+
+def tracked_trials(searched: Searched | None) -> tuple[TrackedTrial, ...]:
+    """The trials of a search, as MLflow is to know them."""
+    return tuple(_tracked(trial, is_best=trial is searched.best) for trial in searched.trials) if searched else ()
+
+
+def _tracked(trial: Trial, *, is_best: bool) -> TrackedTrial:
+    figures = {"log_loss": trial.log_loss, "n_rounds": trial.n_rounds, "seconds": trial.seconds}
+    figures |= {f"fold_{at}_log_loss": loss for at, loss in enumerate(trial.fold_losses, start=1)}
+    return TrackedTrial(
+        number=trial.number,
+        state=trial.state.value,
+        is_best=is_best,
+        params={name: str(value) for name, value in trial.params.items()},
+        metrics={name: float(value) for name, value in figures.items() if value is not None},
+        error=trial.error,
+    )
 
 
 def flat_params(model: ModelConfig, training: TrainingConfig, result: TrainingResult) -> dict[str, str]:

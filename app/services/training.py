@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from app.ml.explain import ExplanationError
 from app.ml.frame import Feature
 from app.ml.leaks.findings import Finding
 from app.ml.trainer import TrainingResult, train
+from app.ml.trials import Trial
 from app.registry import Registry, TrackedRun
 from app.schemas.config import ModelConfig, TrainingConfig
 from app.schemas.jobs import JobOut
 from app.schemas.training import TrainIn
 from app.services.aliases import AliasMirror, model_copy
-from app.services.artifacts import flat_metrics, flat_params, write_artifacts
+from app.services.artifacts import flat_metrics, flat_params, tracked_trials, write_artifacts
 from app.services.bundles import Bundles
 from app.services.datasets import Datasets
 from app.services.fact_sources import is_copied
@@ -35,6 +36,8 @@ from app.services.leaks import probe_rows, require_no_leaks
 from app.services.policy import in_force
 from app.services.registration import register_model
 from app.services.revisions import get_revision
+from app.services.search_trials import PROGRESS as SEARCH_PROGRESS
+from app.services.search_trials import SearchTrials, require_searchable
 from app.services.training_report import (
     features_hash,
     model_report,
@@ -63,6 +66,8 @@ class _Work:
     training: TrainingConfig
     leaks: Sequence[Finding]
     warnings: list[str]
+    trials: Sequence[Trial]  # of earlier attempts
+    on_trial: Callable[[Trial], None]
 
 
 class Trainings:
@@ -88,6 +93,7 @@ class Trainings:
         self._bundles = bundles
         self._registry = registry
         self._aliases = aliases
+        self._trials = SearchTrials(sessions)
 
     async def submit(self, body: TrainIn, *, actor: str) -> JobOut:
         """Queue a training whose parameters are known to be usable; the effective configs are settled now."""
@@ -98,6 +104,7 @@ class Trainings:
             await self._require_rows(dataset, uploaded)
         model = in_force(ModelConfig, dataset, self._settings, body.model)
         training = in_force(TrainingConfig, dataset, self._settings, body.training)
+        require_searchable(model, training)
         params = {
             "model": model.model_dump(mode="json"),
             "training": training.model_dump(mode="json"),
@@ -144,6 +151,8 @@ class Trainings:
             await asyncio.wait([opening])
         opening.result()
         reports = {role: model_report(getattr(result, role), work.rows.features) for role in ROLES}
+        if result.search:
+            reports["primary"]["search"] = result.search.to_json()
         await context.step("track", 0.87)
         mlflow_run = await asyncio.to_thread(self._track, work, result, reports)
         await context.step("store", 0.95)
@@ -165,7 +174,8 @@ class Trainings:
         leaks = await probe_rows(rows)
         found = require_no_leaks(leaks, training.accept_leaks)
         warnings = [*rows.warnings, *rows.source.notes, *_excluded_in_vain(dataset, rows.source.plan), *found]
-        return _Work(context, dataset, revision, rows, model, training, leaks, warnings)
+        trials, on_trial = await self._trials.read(context.id), self._trials.store_from_thread(context)
+        return _Work(context, dataset, revision, rows, model, training, leaks, warnings, trials, on_trial)
 
     def _track(self, work: _Work, result: TrainingResult, reports: dict[str, dict[str, Any]]) -> str:
         y = np.asarray(work.rows.frame.churned, dtype=np.float64)
@@ -179,6 +189,7 @@ class Trainings:
                 artifacts=folder,
                 params=flat_params(work.model, work.training, result),
                 metrics=flat_metrics(result),
+                trials=tracked_trials(result.search),
                 tags={**work.training.tags, "dataset": work.dataset.name, "revision": str(work.revision.number)},
             )
             return self._registry.log_run(run)
@@ -200,7 +211,12 @@ class Trainings:
                     role=role,
                     model_type=getattr(result, role).bundle.kind.value,
                     recipe_hash=recipe_hash(
-                        asked[role], work.model, work.training, work.rows.split["kind"], work.dataset
+                        asked[role],
+                        work.model,
+                        work.training,
+                        work.rows.split["kind"],
+                        work.dataset,
+                        searched=result.search if role == "primary" else None,
                     ),
                     bundle_sha256=await self._bundles.store(session, data[role]),
                     report=reports[role],
@@ -225,8 +241,10 @@ class Trainings:
 
 
 def _fit(work: _Work, n_threads: int) -> TrainingResult:
+    shares = SEARCH_PROGRESS if work.training.search else PROGRESS
+
     def report(step: str, share: float) -> None:
-        begin, end = PROGRESS[step]
+        begin, end = shares[step.partition(":")[0]]
         work.context.progress(step, begin + share * (end - begin))
 
     rows = work.rows
@@ -241,6 +259,8 @@ def _fit(work: _Work, n_threads: int) -> TrainingResult:
             progress=report,
             n_threads=n_threads,
             plan=rows.source.plan,
+            history=work.trials,
+            on_trial=work.on_trial,
         )
     except ExplanationError as error:
         raise ShapFailed(f"The explanations failed: {error.__cause__ or error}") from error

@@ -15,6 +15,7 @@ from app.ml.metrics import mean_of_folds
 from app.ml.models import ModelKind
 from app.ml.params import asked_params
 from app.ml.trainer import FittedModel
+from app.ml.trials import Searched
 from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 from app.tables import Dataset, Revision, TrainedModel, Training, Version
 
@@ -28,16 +29,26 @@ def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def recipe_hash(asked: str, model: ModelConfig, training: TrainingConfig, split: str, dataset: Dataset) -> str:
+def recipe_hash(
+    asked: str,
+    model: ModelConfig,
+    training: TrainingConfig,
+    split: str,
+    dataset: Dataset,
+    *,
+    searched: Searched | None = None,
+) -> str:
     """Of what makes two trainings the same recipe: not seed, experiment, tags or SHAP.
 
-    It tells of what was `asked` for, a kind of model with all parameters its fit may use, not of what came of it.
+    It tells of what was `asked` for, a kind of model with all parameters its fit may use and the space where they were
+    searched for, not of what came of it.
     """
     params = {} if asked == ModelKind.BASE_RATE else asked_params(model, ModelType(asked))
     label: tuple[Any, ...] = (dataset.label_column, dataset.positive_value)
     label += (dataset.horizon_days, dataset.lead_days, dataset.grace_days)
     label += (dataset.spec["active"],) if dataset.kind == "events" and dataset.spec else ()
-    return _hash([asked, params, split, training.n_folds, label])
+    space = [searched.space_json] if searched else []
+    return _hash([asked, params, split, training.n_folds, label, *space])
 
 
 def features_hash(features: Sequence[Feature]) -> str:
@@ -97,6 +108,7 @@ async def training_summary(session: AsyncSession, training_id: int) -> dict[str,
         "experiment": training.experiment,
         "warnings": training.warnings,
         **{role: _model_summary(trained) for role, trained in by_role.items()},
+        "search": by_role["primary"].report.get("search"),
         "version": version,
         **_advice(training.job_id, by_role, version),
     }

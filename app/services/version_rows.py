@@ -129,6 +129,7 @@ def version_detail(row: VersionRow, standing: Standing) -> VersionDetailOut:
     return VersionDetailOut(
         **_summary(row, standing),
         **{name: report[name] for name in _TOLD},
+        search=report.get("search"),  # only where there was one
         components=report.get("components", []),  # reports of earlier releases lack these
         kind_choice=report.get("kind_choice"),
         losses_by_c=report.get("losses_by_c", {}),

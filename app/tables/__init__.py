@@ -5,6 +5,7 @@ from app.tables.datasets import Dataset, FactTable, FactUpload, Part, Revision, 
 from app.tables.jobs import Job, Worker
 from app.tables.models import Bundle, Evaluation, Promotion, TrainedModel, Training, Version
 from app.tables.scores import MonitoringLog, Outcome, Prediction, ScoringRun
+from app.tables.search import SearchTrial
 
 __all__ = [
     "Bundle",
@@ -21,6 +22,7 @@ __all__ = [
     "Revision",
     "RevisionPart",
     "ScoringRun",
+    "SearchTrial",
     "Side",
     "Table",
     "TrainedModel",
