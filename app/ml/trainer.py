@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from app.ml.recipe import Fitted, fit_base_rate, fit_by_recipe
 from app.ml.report import FittedModel, TrainingResult, report
 from app.ml.rows import Rows, TrainingError, prepare, require_usable
 from app.ml.split import SIDE_NAMES, Sides
+from app.ml.yardsticks import with_yardsticks
 from app.schemas.config import ModelConfig, TrainingConfig
 
 __all__ = ["FittedModel", "TrainingError", "TrainingResult", "train", "validate_params"]
@@ -41,6 +43,7 @@ def train(
     progress: Callable[[str, float], None],
     n_threads: int,
     plan: Mapping[str, Any] | None = None,
+    gap: timedelta | None = None,
 ) -> TrainingResult:
     """Train the model and its baseline; the order of rows and the number of threads have no effect on the bytes.
 
@@ -65,6 +68,8 @@ def train(
         1 or more.
     plan : mapping or None
         What builds these features; it is kept in the bundles.
+    gap : timedelta or None
+        Lead, horizon and grace of dated rows: with it the report has scores through time.
 
     Raises
     ------
@@ -85,9 +90,10 @@ def train(
             _train_kind(kind, step, rows, model, training, progress=progress, n_threads=n_threads, plan=plan)
             for kind, step in ((primary, "fit model"), (baseline, "fit baseline"))
         ]
-    progress("report", 1.0)
-    n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
-    return TrainingResult(fits[0], fits[1], rows.fitted.warnings, rows.data_hash, rows.churn_rate, n_rows)
+        n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
+        result = TrainingResult(fits[0], fits[1], rows.fitted.warnings, rows.data_hash, rows.churn_rate, n_rows)
+        said = partial(progress, "report")
+        return with_yardsticks(result, rows, model, gap=gap, n_threads=n_threads, progress=said)
 
 
 def _train_kind(

@@ -35,6 +35,7 @@ from app.services.leaks import probe_rows, require_no_leaks
 from app.services.policy import in_force
 from app.services.registration import register_model
 from app.services.revisions import get_revision
+from app.services.row_source import label_span
 from app.services.training_report import (
     features_hash,
     model_report,
@@ -240,6 +241,7 @@ def _fit(work: _Work, n_threads: int) -> TrainingResult:
             progress=report,
             n_threads=n_threads,
             plan=rows.source.plan,
+            gap=None if rows.as_of is None else label_span(work.dataset),
         )
     except ExplanationError as error:
         raise ShapFailed(f"The explanations failed: {error.__cause__ or error}") from error

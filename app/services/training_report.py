@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.ml.bundle import Bundle
 from app.ml.checks.improvement import AS_GOOD_MARGIN
 from app.ml.frame import Feature, Floats
-from app.ml.metrics import mean_of_folds
+from app.ml.metrics import over_folds
 from app.ml.trainer import FittedModel
 from app.schemas.config import TrainingConfig
 from app.tables import Dataset, Revision, TrainedModel, Training, Version
@@ -21,6 +21,12 @@ _TOLD = (
     *("metrics", "mean_fold_roc_auc", "sd_fold_roc_auc", "n_rounds", "parameters", "importances", "shap"),
     *("tiers", "tier_warnings", "calibrator", "development_churn_rate"),
 )
+_TOLD_SINCE = ("cross_validation", "rolling_origins", "intervals", "calibration", "baselines")
+
+
+def told_since(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What reports of earlier releases lack, None there."""
+    return {name: report.get(name) for name in _TOLD_SINCE}
 
 
 def _hash(content: Any) -> str:
@@ -49,13 +55,18 @@ def model_report(fitted: FittedModel, features: Sequence[Feature]) -> dict[str, 
     """Everything told of a model, as JSON."""
     bundle = fitted.bundle
     used = set(bundle.encoder.names)
-    mean_auc, sd_auc = mean_of_folds(fitted.metrics["folds"], "roc_auc")
+    folds = over_folds(fitted.metrics["folds"])
     return {
         "parameters": dict(bundle.params),
         "features": [{"name": each.name, "kind": each.kind.value, "used": each.name in used} for each in features],
         "metrics": fitted.metrics,
-        "mean_fold_roc_auc": None if np.isnan(mean_auc) else mean_auc,
-        "sd_fold_roc_auc": None if np.isnan(sd_auc) else sd_auc,
+        "mean_fold_roc_auc": folds["mean"]["roc_auc"],
+        "sd_fold_roc_auc": folds["sd"]["roc_auc"],
+        "cross_validation": folds,
+        "rolling_origins": fitted.origins.to_json() if fitted.origins else None,
+        "intervals": fitted.intervals,
+        "calibration": fitted.calibration,
+        "baselines": list(fitted.baselines),
         "importances": fitted.importances,
         "fold_importances": fitted.fold_importances.tolist(),
         "feature_names": list(fitted.feature_names),
@@ -99,6 +110,7 @@ def _model_summary(trained: TrainedModel) -> dict[str, Any]:
         "model_type": trained.model_type,
         "bundle_sha256": trained.bundle_sha256,
         **{name: trained.report[name] for name in _TOLD},
+        **told_since(trained.report),
     }
 
 
