@@ -207,7 +207,8 @@ def show_training(result: Json) -> None:
         for side, figures in _sides(result[role]["metrics"])
     ]
     show_table("Training", ["model", "side", *(title for _, title in _FIGURES)], rows)
-    for sentence in [result["summary"], *result["warnings"]]:
+    told = [each["sentence"] for each in result["primary"]["baselines"] or [] if each["name"] == "single_rule"]
+    for sentence in [result["summary"], *(each for each in told if each not in result["summary"]), *result["warnings"]]:
         say(in_commands(sentence))
     if result["version"]:
         say(f"Registered as version {result['version']}.")

@@ -129,4 +129,11 @@ def _advice(job_id: int, by_role: dict[str, TrainedModel], version: int | None) 
     words += f" ({gain:+.3f})."
     if as_good:
         words += f" The baseline is as good, and simpler: register it with {steps[-1]}."
+    words += "".join(f" {sentence}" for sentence in _humbling(by_role["primary"].report))
     return {"improvement_over_baseline": gain, "baseline_as_good": as_good, "summary": words, "next": steps}
+
+
+def _humbling(report: Mapping[str, Any]) -> list[str]:
+    """Sentences on the base rate and the single rule where one of them is as good as the model."""
+    others = [each for each in report.get("baselines") or () if each["name"] != "logistic"]
+    return [each["sentence"] for each in others if each["as_good"]]
