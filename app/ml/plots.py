@@ -151,7 +151,13 @@ def _scores(axes: Any, y: Floats, p: Floats) -> None:
     for label, name in ((0.0, "stayed"), (1.0, "churned")):
         some = p[y == label]
         weights = np.full(some.size, 1 / max(some.size, 1))
-        axes.hist(np.minimum(some, edges[-1]), bins=edges, weights=weights, alpha=0.6, label=f"{name}: {some.size:,}, mean {_mean(some)}")
+        axes.hist(
+            np.minimum(some, edges[-1]),
+            bins=edges,
+            weights=weights,
+            alpha=0.6,
+            label=f"{name}: {some.size:,}, mean {_mean(some)}",
+        )
     axes.legend()
     axes.xaxis.set_major_formatter(_percent)
     axes.yaxis.set_major_formatter(_percent)

@@ -41,6 +41,19 @@ def recipe_hash(bundle: Bundle, training: TrainingConfig, split: str, dataset: D
     return _hash([bundle.kind.value, dict(bundle.params), split, training.n_folds, label])
 
 
+def label_words(dataset: Dataset) -> str:
+    """Who counts as churned, in a sentence."""
+    if dataset.kind == "events":
+        told = "An account counts as churned where it has no subscription, or without contracts no event,"
+    else:
+        told = f"An account counts as churned where `{dataset.label_column}` is `{dataset.positive_value}`"
+    if dataset.horizon_days is None:
+        return f"{told}; the data say nothing of when."
+    lead = f" that begin {dataset.lead_days} days after the instant" if dataset.lead_days else " after the instant"
+    grace = f", with {dataset.grace_days} days of grace" if dataset.grace_days else ""
+    return f"{told} within the {dataset.horizon_days} days{lead}{grace}."
+
+
 def features_hash(features: Sequence[Feature]) -> str:
     """Of names and kinds, in order."""
     return _hash([[feature.name, feature.kind.value] for feature in features])
