@@ -92,7 +92,7 @@ def _top(p: Floats, n: int) -> Bools:
 
 
 def _enough(y: Floats) -> bool:
-    return min(y.sum(), y.size - y.sum()) >= MIN_CHURNERS
+    return min(int(y.sum()), y.size - int(y.sum())) >= MIN_CHURNERS
 
 
 def _figures(p: Floats, flagged: Bools, y: Floats, clusters: Clusters | None) -> dict[str, Any]:

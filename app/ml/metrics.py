@@ -96,8 +96,8 @@ def cut_intervals(y: Floats, flagged: Bools, clusters: Clusters | None) -> dict[
     """95 % intervals of precision, recall, F1 and lift of flagging these rows, clustered by account."""
     found = metrics_at(y, flagged, clusters)
     return {
-        "precision": known_interval(found.precision and found.precision.interval()),
-        "recall": known_interval(found.recall and found.recall.interval()),
+        "precision": None if found.precision is None else known_interval(found.precision.interval()),
+        "recall": None if found.recall is None else known_interval(found.recall.interval()),
         "f1": known_interval(found.f1_interval()),
         "lift": known_interval(lift(y, flagged, clusters).interval()),
     }

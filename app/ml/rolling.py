@@ -169,7 +169,7 @@ def account_codes(frame: Frame) -> npt.NDArray[np.int64]:
 
 
 def _both_classes(y: Floats) -> bool:
-    return min(y.sum(), y.size - y.sum()) >= MIN_CHURNERS
+    return min(int(y.sum()), y.size - int(y.sum())) >= MIN_CHURNERS
 
 
 def _predict(

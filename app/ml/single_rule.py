@@ -136,7 +136,7 @@ def _best_of_column(column: pa.Array, y: Floats, folds: Ints, each: EncodedFeatu
     bins = _bin_levels(column, each) if _has_levels(each) else _bin_numbers(column, each)
     n_folds, width = int(folds.max()) + 1, bins.sets.shape[1]
     cells = folds * width + bins.codes
-    counts = np.bincount(cells, minlength=n_folds * width).reshape(n_folds, width)
+    counts = np.bincount(cells, minlength=n_folds * width).reshape(n_folds, width).astype(np.float64)
     churned = np.bincount(cells, weights=y, minlength=n_folds * width).reshape(n_folds, width)
     inside, inside_churned = bins.sets @ counts.T, bins.sets @ churned.T
     outside, outside_churned = counts.sum(axis=1) - inside, churned.sum(axis=1) - inside_churned

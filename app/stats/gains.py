@@ -38,7 +38,8 @@ def cumulative_gain(y: Floats, score: Floats, shares: Floats) -> Floats:
     order = np.argsort(-score, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
     caught = np.cumsum(y[order])[ends]
-    return np.interp(shares, np.append(0.0, (ends + 1) / y.size), np.append(0.0, caught / caught[-1]))
+    gain: Floats = np.interp(shares, np.append(0.0, (ends + 1) / y.size), np.append(0.0, caught / caught[-1]))
+    return gain
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The best single rule, against a slow search over every cut, and by hand."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,16 +26,15 @@ def every_part(table: pa.Table, features: tuple[EncodedFeature, ...]) -> Iterato
     for each in features:
         values = table[each.feature.name].to_pylist()
         distinct = sorted({value for value in values if value is not None})
-        tests: list[Callable[[Any], bool]] = []
         if each.feature.kind is FeatureKind.NUMERIC:
             for cut in distinct[1:]:
-                tests.append(lambda value, cut=cut: value is not None and value >= cut)
-                tests.append(lambda value, cut=cut: value is None or value >= cut)
+                yield each.feature.name, [value is not None and value >= cut for value in values]
+                yield each.feature.name, [value is None or value >= cut for value in values]
         else:
-            tests.extend(lambda value, level=level: value == level for level in distinct)
+            for level in distinct:
+                yield each.feature.name, [value == level for value in values]
         if None in values:
-            tests.append(lambda value: value is None)
-        yield from ((each.feature.name, [test(value) for value in values]) for test in tests)
+            yield each.feature.name, [value is None for value in values]
 
 
 def slow_loss(part: list[bool], y: Floats, folds: Ints) -> float:
