@@ -109,8 +109,8 @@ def find_origins(as_of: Instants, gap: timedelta) -> list[Origin]:
         Lead, horizon and grace: what a row tells is known so much after its instant.
     """
     ends = as_of + np.timedelta64(gap)
-    instants = [each for each in np.unique(as_of) if (ends <= each).any()]
-    return [Origin(each, ends <= each, as_of == each) for each in instants[-MAX_ORIGINS:]]
+    origins = [Origin(each, (ends <= each) & (as_of < each), as_of == each) for each in np.unique(as_of)]
+    return [each for each in origins if each.fit.any()][-MAX_ORIGINS:]
 
 
 def roll(

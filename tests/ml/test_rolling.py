@@ -80,7 +80,7 @@ def test_scores_are_those_of_a_slow_loop_that_never_looks_ahead(kind: ModelKind)
         assert each.mean_error == pytest.approx(p.mean() - y.mean())
 
 
-@pytest.mark.parametrize("gap_days", [1, 30, 45, 75])
+@pytest.mark.parametrize("gap_days", [0, 1, 30, 45, 75])
 def test_no_fit_sees_a_row_whose_outcome_was_open(gap_days: int) -> None:
     watched = Watched(make_learner(ModelKind.LOGISTIC, ModelConfig()))
     found = rolled(rows_of(dated()), watched, timedelta(days=gap_days))
@@ -88,6 +88,7 @@ def test_no_fit_sees_a_row_whose_outcome_was_open(gap_days: int) -> None:
     for at, days in enumerate(watched.days):
         origin = found.origins[at // 3].as_of
         assert START + timedelta(days=float(days.max()) + gap_days) <= origin
+        assert START + timedelta(days=float(days.max())) < origin  # of its own rows even where labels need no time
 
 
 def test_rows_that_came_later_change_nothing() -> None:
