@@ -124,11 +124,12 @@ def find_rule(table: pa.Table, y: Floats, folds: Ints, features: Sequence[Encode
 class _Bins:
     """One column: the bin of each row, the last one for rows in none, and the sets of bins that a rule may ask for.
 
-    `sets` has shape (m, bins); `asks` says of each set its value and whether missing is in it.
+    `sets` has shape (m, bins), 1 where the bin is in the set; `asks` says of each set its value and whether missing
+    is in it.
     """
 
     codes: Ints
-    sets: Bools
+    sets: Floats
     asks: list[tuple[Value, bool]]
 
 
@@ -187,7 +188,7 @@ def _bin_levels(column: pa.Array, each: EncodedFeature) -> _Bins:
     codes[missing] = len(values)
     if each.has_missing:
         values = [*values, None]
-    sets = np.eye(len(values) + 2 - each.has_missing, dtype=np.bool_)[: len(values)]
+    sets = np.eye(len(values) + 2 - each.has_missing)[: len(values)]
     return _Bins(codes, sets, [(value, value is None) for value in values])
 
 
@@ -200,12 +201,12 @@ def _bin_numbers(column: pa.Array, each: EncodedFeature) -> _Bins:
     cuts = np.unique(ranked[at])
     cuts = cuts[cuts > ranked[0]]
     codes = np.where(missing, cuts.size + 1, np.searchsorted(cuts, numbers, side="right")).astype(np.int64)
-    above = np.triu(np.ones((cuts.size, cuts.size + 2), dtype=np.bool_), k=1)
-    above[:, -1] = False
+    above = np.triu(np.ones((cuts.size, cuts.size + 2)), k=1)
+    above[:, -1] = 0
     asks: list[tuple[Value, bool]] = [(float(cut), False) for cut in cuts]
     if not each.has_missing:
         return _Bins(codes, above, asks)
-    with_missing, alone = above.copy(), np.zeros((1, cuts.size + 2), dtype=np.bool_)
-    with_missing[:, -1] = alone[:, -1] = True
+    with_missing, alone = above.copy(), np.zeros((1, cuts.size + 2))
+    with_missing[:, -1] = alone[:, -1] = 1
     sets = np.concatenate([above, with_missing, alone])
     return _Bins(codes, sets, [*asks, *((cut, True) for cut, _ in asks), (None, True)])
