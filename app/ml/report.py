@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from scipy.special import expit
 
 from app.ml.bundle import Bundle
@@ -140,7 +141,7 @@ def report(bundle: Bundle, rows: Rows, fitted: Fitted, summary: ShapSummary | No
 
 def clusters_of(rows: Rows, some: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64] | None:
     """A number for the account of each of these rows: shape (rows,); None where none comes twice."""
-    codes = account_codes(rows.frame)[some]
+    codes = account_codes(rows.frame.accounts.filter(pa.array(some)))
     return codes if np.unique(codes).size < codes.size else None
 
 

@@ -144,7 +144,7 @@ def roll(
         return RollingOrigins(reason=UNDATED)
     of_development = np.flatnonzero(rows.development)
     y, halves = rows.y[of_development], rows.folds % 2
-    accounts = account_codes(rows.frame)[of_development]
+    accounts = account_codes(rows.frame.accounts.take(pa.array(of_development)))
     fit = partial(learner.fit, n_rounds=n_rounds, n_threads=n_threads)
     found, origins = [], find_origins(instants[of_development], gap)
     for done, origin in enumerate(origins, start=1):
@@ -163,9 +163,9 @@ def row_instants(frame: Frame) -> Instants | None:
     return np.asarray(frame.as_of.cast(pa.int64()).to_numpy(zero_copy_only=False)).astype("datetime64[us]")
 
 
-def account_codes(frame: Frame) -> npt.NDArray[np.int64]:
-    """A number for the account of each row: shape (n,)."""
-    return np.asarray(frame.accounts.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+def account_codes(accounts: pa.Array) -> npt.NDArray[np.int64]:
+    """A number for each account: shape (n,)."""
+    return np.asarray(accounts.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _both_classes(y: Floats) -> bool:
