@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 
 from app.ml.checks.improvement import AS_GOOD_MARGIN
+from app.ml.checks.rules import too_few
 from app.ml.frame import Floats
 from app.ml.metrics import cut_intervals, known, known_interval
-from app.ml.single_rule import Bools
-from app.stats.arrays import Clusters
+from app.stats.arrays import Bools, Clusters
 from app.stats.calibration import brier, log_loss
 from app.stats.gains import lift
 from app.stats.ranking import auc_difference, auc_estimate
 from app.stats.thresholds import metrics_at, recall_difference, top_cut
-
-MIN_CHURNERS = 20  # under it a comparison says nothing: STATISTICS.md section 4
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Each baseline's figures on the test rows next to the model's where it flags as many rows, and who is better.
 
+    A baseline that flags nobody stands beside the model at `top_share`.
+
     Parameters
     ----------
     model : ndarray of shape (n,)
@@ -61,12 +61,12 @@ def compare(
 
 
 def _compare(model: Floats, each: Baseline, y: Floats, top_share: float, clusters: Clusters | None) -> dict[str, Any]:
-    flagged = _top(each.p, round(top_share * y.size)) if each.flagged is None else each.flagged
-    n_flagged = round(top_share * y.size) if each.flagged is None else int(flagged.sum())
+    n_top = round(top_share * y.size)
+    flagged = np.asarray(each.p >= top_cut(each.p, n_top)) if each.flagged is None else each.flagged
+    listed = _first(model, int(flagged.sum()) or n_top)
     difference = auc_difference(y, model, each.p, clusters)
     interval = known_interval(difference.interval())
-    as_good = interval is not None and _enough(y) and difference.value <= AS_GOOD_MARGIN and interval[0] <= 0
-    listed = _top(model, n_flagged)
+    as_good = interval is not None and not too_few(y) and difference.value <= AS_GOOD_MARGIN and interval[0] <= 0
     found = {
         "name": each.name,
         "words": each.words,
@@ -78,7 +78,7 @@ def _compare(model: Floats, each: Baseline, y: Floats, top_share: float, cluster
         **(_list_gain(y, listed, each.flagged, clusters) if each.flagged is not None else {}),
         **(each.facts or {}),
     }
-    return found | {"sentence": _sentence(found, _enough(y))}
+    return found | {"sentence": _sentence(found, enough=not too_few(y))}
 
 
 def _list_gain(y: Floats, listed: Bools, flagged: Bools, clusters: Clusters | None) -> dict[str, Any]:
@@ -87,12 +87,11 @@ def _list_gain(y: Floats, listed: Bools, flagged: Bools, clusters: Clusters | No
     return {"recall_gain": known(gain.value), "recall_gain_interval": known_interval(gain.interval())}
 
 
-def _top(p: Floats, n: int) -> Bools:
-    return np.asarray(p >= top_cut(p, n))
-
-
-def _enough(y: Floats) -> bool:
-    return min(int(y.sum()), y.size - int(y.sum())) >= MIN_CHURNERS
+def _first(p: Floats, n: int) -> Bools:
+    """Just so many rows with the highest probabilities; of equal ones those of the first accounts."""
+    listed = np.zeros(p.size, dtype=np.bool_)
+    listed[np.argsort(-p, kind="stable")[:n]] = True
+    return listed
 
 
 def _figures(p: Floats, flagged: Bools, y: Floats, clusters: Clusters | None) -> dict[str, Any]:
@@ -111,7 +110,7 @@ def _figures(p: Floats, flagged: Bools, y: Floats, clusters: Clusters | None) ->
     }
 
 
-def _sentence(found: dict[str, Any], enough: bool) -> str:
+def _sentence(found: dict[str, Any], *, enough: bool) -> str:
     words, gain, interval = found["words"], found["auc_gain"], found["auc_gain_interval"]
     if gain is None or interval is None or not enough:
         return f"Whether the model beats {words} can't be told: too few test rows of either kind."
