@@ -1,7 +1,7 @@
 """The figures of a fitted model on a side or a fold, as plain data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,17 +103,15 @@ def cut_intervals(y: Floats, flagged: Bools, clusters: Clusters | None) -> dict[
     }
 
 
-def mean_and_sd(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    """Mean and standard deviation (n - 1) of the values that are known; None where one or two are too few for it."""
-    found = np.array([value for value in values if value is not None])
-    return (float(found.mean()) if found.size else None, float(found.std(ddof=1)) if found.size > 1 else None)
-
-
-def over_folds(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation of each figure over the folds where it is known."""
-    spread = {name: mean_and_sd([fold[name] for fold in folds]) for name in _FOLD_FIGURES if folds and name in folds[0]}
+def spread(figures: Mapping[str, Sequence[float | None]]) -> dict[str, dict[str, float | None]]:
+    """By figure the `mean` of its known values, and their standard deviation `sd` (n - 1); None where too few."""
+    found = {name: np.array([value for value in values if value is not None]) for name, values in figures.items()}
     return {
-        "n_folds": len(folds),
-        "mean": {name: mean for name, (mean, _) in spread.items()},
-        "sd": {name: sd for name, (_, sd) in spread.items()},
+        "mean": {name: float(values.mean()) if values.size else None for name, values in found.items()},
+        "sd": {name: float(values.std(ddof=1)) if values.size > 1 else None for name, values in found.items()},
     }
+
+
+def over_folds(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean and standard deviation of each figure over the folds where it is known."""
+    return {"n_folds": len(folds), **spread({name: [fold[name] for fold in folds] for name in _FOLD_FIGURES})}

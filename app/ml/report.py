@@ -135,7 +135,7 @@ def report(bundle: Bundle, rows: Rows, fitted: Fitted, summary: ShapSummary | No
         calibrator_losses=fitted.calibrator_losses,
         tiers=tiers,
         tier_warnings=tier_warnings(tiers, rows.churn_rate),
-        **_trust(rows, fitted.oof_margins, margins, fitted.calibrator),
+        **_on_unseen_sides(rows, fitted.oof_margins, margins, fitted.calibrator),
     )
 
 
@@ -145,7 +145,7 @@ def clusters_of(rows: Rows, some: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64
     return codes if np.unique(codes).size < codes.size else None
 
 
-def _trust(rows: Rows, oof_margins: Floats, margins: Floats, calibrator: Calibrator) -> dict[str, Any]:
+def _on_unseen_sides(rows: Rows, oof_margins: Floats, margins: Floats, calibrator: Calibrator) -> dict[str, Any]:
     """How sure the figures of the unseen sides are, and how right their probabilities, raw and calibrated."""
     on = {"validation": rows.sides == "validation", "test": rows.sides == "test"}
     of_side = {"validation": oof_margins[on["validation"][rows.development]], "test": margins[on["test"]]}

@@ -14,7 +14,7 @@ from app.ml.calibration import fit_platt
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats, Frame
 from app.ml.instants import Bools, Instants
-from app.ml.metrics import known, known_interval, mean_and_sd
+from app.ml.metrics import known, known_interval, spread
 from app.ml.models import Learner, Model
 from app.ml.rows import Rows
 from app.stats.calibration import log_loss, mean_error
@@ -79,13 +79,11 @@ class RollingOrigins:
         """Plain data, with the mean and standard deviation of each figure over the origins."""
         if not self.origins:
             return {"origins": [], "reason": self.reason}
-        spread = {name: mean_and_sd([getattr(each, name) for each in self.origins]) for name in _FIGURES}
         return {
             "method": METHOD,
             "gap_days": self.gap / timedelta(days=1),
             "origins": [each.to_json() for each in self.origins],
-            "mean": {name: mean for name, (mean, _) in spread.items()},
-            "sd": {name: sd for name, (_, sd) in spread.items()},
+            **spread({name: [getattr(each, name) for each in self.origins] for name in _FIGURES}),
         }
 
 
