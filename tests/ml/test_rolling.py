@@ -108,6 +108,18 @@ def test_rows_that_came_later_change_nothing() -> None:
     assert after.origins[-1].roc_auc != last.roc_auc
 
 
+def test_of_many_rows_those_of_some_accounts_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.ml.rolling.MAX_FIT_ROWS", 600)
+    watched = Watched(make_learner(ModelKind.LOGISTIC, ModelConfig()))
+    found = rolled(rows_of(dated()), watched)
+    for at, each in enumerate(found.origins):
+        days, counts = np.unique(watched.days[3 * at + 2], return_counts=True)
+        assert each.n_fit == counts.sum() == pytest.approx(600, abs=9)
+        assert (counts == counts[0]).all()  # whole accounts: as many rows at each instant
+        assert START + timedelta(days=float(days.max())) + GAP <= each.as_of
+        assert each.n == 300
+
+
 def test_threads_have_no_effect() -> None:
     rows, learner = rows_of(dated()), make_learner(ModelKind.XGBOOST, ModelConfig())
     assert rolled(rows, learner, n_threads=2) == rolled(rows, learner)
