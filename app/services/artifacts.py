@@ -93,10 +93,8 @@ def _of_report(report: Mapping[str, Any], prefix: str) -> dict[str, float]:
     return {f"{prefix}{name}": float(value) for name, value in found.items() if value is not None}
 
 
-def flat_params(
-    model: ModelConfig, training: TrainingConfig, result: TrainingResult, code: Mapping[str, str | None]
-) -> dict[str, str]:
-    """The effective parameters and configs as text, with the versions of the code, of Python and of the libraries."""
+def flat_params(model: ModelConfig, training: TrainingConfig, result: TrainingResult) -> dict[str, str]:
+    """The effective parameters and configs as text."""
     params = {
         "model_type": model.model_type.value,
         "seed": model.seed,
@@ -104,13 +102,19 @@ def flat_params(
         "n_folds": training.n_folds,
         "split": training.split,
         "training_data_hash": result.training_data_hash,
-        "code_version": code["version"] or "unknown",
-        "code_commit": code["commit"] or "unknown",
-        "python": platform.python_version(),
-        **{f"library_{name}": version for name, version in _libraries(result).items()},
     }
     return {name: str(value) for name, value in {**result.primary.bundle.params, **params}.items()}
 
 
-def _libraries(result: TrainingResult) -> dict[str, str]:
-    return {**result.baseline.bundle.libraries, **result.primary.bundle.libraries}
+def version_tags(result: TrainingResult, code: Mapping[str, str | None]) -> dict[str, str]:
+    """Versions of the code, of Python and of the libraries.
+
+    Tags, not parameters: MLflow lets nobody change a parameter, and a later attempt may run on newer code.
+    """
+    libraries = {**result.baseline.bundle.libraries, **result.primary.bundle.libraries}
+    return {
+        "holdfast_code": code["version"] or "unknown",
+        "holdfast_commit": code["commit"] or "unknown",
+        "holdfast_python": platform.python_version(),
+        **{f"holdfast_library_{name}": version for name, version in libraries.items()},
+    }

@@ -25,7 +25,7 @@ from app.schemas.config import ModelConfig, TrainingConfig
 from app.schemas.jobs import JobOut
 from app.schemas.training import TrainIn
 from app.services.aliases import AliasMirror, model_copy
-from app.services.artifacts import flat_metrics, flat_params, flat_reports, write_artifacts
+from app.services.artifacts import flat_metrics, flat_params, flat_reports, version_tags, write_artifacts
 from app.services.bundles import Bundles
 from app.services.datasets import Datasets
 from app.services.fact_sources import is_copied
@@ -181,9 +181,14 @@ class Trainings:
                 experiment=_experiment(work),
                 name=f"{work.model.model_type.value}-{work.context.id}",
                 artifacts=folder,
-                params=flat_params(work.model, work.training, result, code),
+                params=flat_params(work.model, work.training, result),
                 metrics=flat_metrics(result) | flat_reports(reports),
-                tags={**work.training.tags, "dataset": work.dataset.name, "revision": str(work.revision.number)},
+                tags={
+                    **work.training.tags,
+                    **version_tags(result, code),
+                    "dataset": work.dataset.name,
+                    "revision": str(work.revision.number),
+                },
             )
             return self._registry.log_run(run)
 

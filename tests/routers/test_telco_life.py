@@ -101,7 +101,7 @@ async def _check_mlflow(client: Client, trained: dict[str, Any]) -> None:
     assert (folder / "plots" / "primary" / "roc_curve.png").read_bytes().startswith(b"\x89PNG")
     card = (folder / "primary" / "model_card.md").read_text(encoding="utf-8")
     assert trained["primary"]["baselines"][-1]["sentence"] in card
-    assert run.data.params["code_version"] == version("holdfast")
+    assert run.data.tags["holdfast_code"] == version("holdfast")
     shown = await client.call("GET", "/models/2")
     assert shown["mlflow_version"] == "2"
     assert {name: shown[name] for name in ("baselines", "calibration", "intervals")} == {

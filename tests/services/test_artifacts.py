@@ -11,7 +11,7 @@ import pytest
 from app.ml.bundle import Bundle
 from app.ml.trainer import TrainingResult
 from app.schemas.config import ModelConfig, ModelType, TrainingConfig
-from app.services.artifacts import flat_metrics, flat_params, flat_reports, write_artifacts
+from app.services.artifacts import flat_metrics, flat_params, flat_reports, version_tags, write_artifacts
 from app.services.training_report import model_report
 from tests.ml.dated import GAP, dated
 from tests.ml.planted import Data
@@ -74,9 +74,9 @@ def test_flat_numbers_are_those_of_the_report(result: TrainingResult, reports: d
     assert np.isfinite(list(found.values())).all()
 
 
-def test_parameters_name_code_and_libraries(result: TrainingResult) -> None:
-    found = flat_params(MODEL, TrainingConfig(), result, {"version": "0.1.0", "commit": None})
-    assert (found["code_version"], found["code_commit"]) == ("0.1.0", "unknown")
-    assert found["library_lightgbm"] == result.primary.bundle.libraries["lightgbm"]
-    assert found["training_data_hash"] == result.training_data_hash
-    assert not any("/" in value for value in found.values())
+def test_tags_name_code_and_libraries(result: TrainingResult) -> None:
+    tags = version_tags(result, {"version": "0.1.0", "commit": None})
+    assert (tags["holdfast_code"], tags["holdfast_commit"]) == ("0.1.0", "unknown")
+    assert tags["holdfast_library_lightgbm"] == result.primary.bundle.libraries["lightgbm"]
+    assert not any("/" in value for value in tags.values())
+    assert flat_params(MODEL, TrainingConfig(), result)["training_data_hash"] == result.training_data_hash
