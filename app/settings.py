@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     artifact_root: str | None = None
+    commit: str | None = Field(default=None, pattern=r"^([0-9a-f]{7,64})?$")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     run_worker: bool = True
     worker_jobs: int = Field(default=2, ge=1)

@@ -208,7 +208,9 @@ def show_training(result: Json) -> None:
     ]
     show_table("Training", ["model", "side", *(title for _, title in _FIGURES)], rows)
     search = [result["search"]["summary"]] if result["search"] else []
-    for sentence in [result["summary"], *search, *result["warnings"]]:
+    told = [each["sentence"] for each in result["primary"]["baselines"] or [] if each["name"] == "single_rule"]
+    told = [sentence for sentence in told if sentence not in result["summary"]]
+    for sentence in [result["summary"], *told, *search, *result["warnings"]]:
         say(in_commands(sentence))
     if result["version"]:
         say(f"Registered as version {result['version']}.")

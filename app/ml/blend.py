@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from app.ml.calibration import choose_calibrator, platt_targets
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.models import FILE_NAMES, Model, ModelKind, load_model
+from app.ml.models import FILE_NAMES, Learner, Model, ModelKind, load_model
 from app.ml.recipe import Fitted, Folds
 from app.stats.calibration import log_loss
 from app.stats.nonnegative import fit_nonnegative_logistic
@@ -107,6 +107,24 @@ def _read_component(raw: Mapping[str, Any], files: Mapping[str, bytes], n_thread
     if name not in COMPONENTS or not 0 < weight < np.inf or not 0 <= spread < np.inf:
         raise ValueError(f"no component of a blend: {name!r} with weight {weight} and spread {spread}")
     return Component(name, kind, weight, spread, load_model(kind, files[_file_name(name, kind)], n_threads=n_threads))
+
+
+@dataclass(frozen=True)
+class SettledBlendLearner:
+    """Fits the components of a blend on other rows; weights and rounds stay as they were settled."""
+
+    blend: BlendModel
+    learners: Mapping[str, Learner]
+    params: dict[str, Any]
+    n_rounds: int = 1
+
+    def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> BlendModel:
+        """Each component by its own learner, with as many rounds as it has."""
+        fitted = {
+            each.name: self.learners[each.name].fit(X, y, n_rounds=each.model.n_rounds, n_threads=n_threads)
+            for each in self.blend.components
+        }
+        return BlendModel(tuple(replace(each, model=fitted[each.name]) for each in self.blend.components))
 
 
 def _mix(spreads: Sequence[float], gains: Sequence[Floats]) -> Floats:

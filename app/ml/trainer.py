@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from app.ml.rows import Rows, TrainingError, prepare, require_usable
 from app.ml.search import search_model
 from app.ml.split import SIDE_NAMES, Sides
 from app.ml.trials import Trial
+from app.ml.yardsticks import with_yardsticks
 from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 
 __all__ = ["FittedModel", "TrainingError", "TrainingResult", "train", "validate_params"]
@@ -46,6 +48,7 @@ def train(
     plan: Mapping[str, Any] | None = None,
     history: Sequence[Trial] = (),
     on_trial: Callable[[Trial], None] = lambda _trial: None,
+    gap: timedelta | None = None,
 ) -> TrainingResult:
     """Train the model and its baseline; the order of rows and the number of threads have no effect on the bytes.
 
@@ -74,6 +77,8 @@ def train(
         Trials of a search that was cut off, to go on from.
     on_trial : callable
         Told each new trial of a search as it ends.
+    gap : timedelta or None
+        Lead, horizon and grace of dated rows: with it the report has scores through time.
 
     Raises
     ------
@@ -102,17 +107,18 @@ def train(
             _report_kind(kind, fits.fit(kind, partial(progress, step)), rows, model, training, plan=plan)
             for kind, step in ((primary, "fit model"), (baseline, "fit baseline"))
         ]
-    progress("report", 1.0)
-    n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
-    return TrainingResult(
-        replace(models[0], kind_choice=choice),
-        models[1],
-        rows.fitted.warnings,
-        rows.data_hash,
-        rows.churn_rate,
-        n_rows,
-        searched,
-    )
+        n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
+        result = TrainingResult(
+            replace(models[0], kind_choice=choice),
+            models[1],
+            rows.fitted.warnings,
+            rows.data_hash,
+            rows.churn_rate,
+            n_rows,
+            searched,
+        )
+        said = partial(progress, "report")
+        return with_yardsticks(result, rows, model, gap=gap, n_threads=n_threads, progress=said)
 
 
 def _report_kind(

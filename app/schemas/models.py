@@ -9,6 +9,7 @@ from app.schemas.common import BIGINT_MAX, BodyIn, BodyOut
 from app.schemas.promotions import Stage
 
 Role = Literal["primary", "baseline"]
+_SINCE = "Null in trainings of earlier releases."
 Description = Annotated[str, Field(min_length=1, max_length=2000, description="What this version is, in words.")]
 
 
@@ -74,6 +75,24 @@ class VersionDetailOut(VersionOut):
     split: dict[str, Any]
     features: list[dict[str, Any]] = Field(description="Names and kinds, in order.")
     metrics: dict[str, Any] = Field(description="By side, and of each fold.")
+    intervals: dict[str, Any] | None = Field(
+        description="By side, 95 % intervals of its figures, clustered by account. " + _SINCE
+    )
+    cross_validation: dict[str, Any] | None = Field(
+        description="Mean and standard deviation of each figure over the folds. " + _SINCE
+    )
+    rolling_origins: dict[str, Any] | None = Field(
+        description="In dated data, scores at instants of models that knew only what was known then; else a reason. "
+        + _SINCE
+    )
+    calibration: dict[str, Any] | None = Field(
+        description="By side, before and after calibration: line, mean error, Brier score and skill, reliability "
+        "table, with 95 % intervals. " + _SINCE
+    )
+    baselines: list[dict[str, Any]] | None = Field(
+        description="Logistic regression, the base rate and the best single rule on the test side, next to the "
+        "model where it flags as many accounts, and in words which is better. " + _SINCE
+    )
     importances: dict[str, float]
     shap: dict[str, Any] | None
     n_rounds: int

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
+from app.code_version import code_version
 from app.db import Sessions
 from app.errors import Conflict, ShapFailed
 from app.features.definitions import define_features
@@ -25,7 +26,14 @@ from app.schemas.config import ModelConfig, TrainingConfig
 from app.schemas.jobs import JobOut
 from app.schemas.training import TrainIn
 from app.services.aliases import AliasMirror, model_copy
-from app.services.artifacts import flat_metrics, flat_params, tracked_trials, write_artifacts
+from app.services.artifacts import (
+    flat_metrics,
+    flat_params,
+    flat_reports,
+    tracked_trials,
+    version_tags,
+    write_artifacts,
+)
 from app.services.bundles import Bundles
 from app.services.datasets import Datasets
 from app.services.fact_sources import is_copied
@@ -36,10 +44,12 @@ from app.services.leaks import probe_rows, require_no_leaks
 from app.services.policy import in_force
 from app.services.registration import register_model
 from app.services.revisions import get_revision
+from app.services.row_source import label_span
 from app.services.search_trials import PROGRESS as SEARCH_PROGRESS
 from app.services.search_trials import SearchTrials, require_searchable
 from app.services.training_report import (
     features_hash,
+    label_words,
     model_report,
     recipe_hash,
     score_bytes,
@@ -181,16 +191,22 @@ class Trainings:
         y = np.asarray(work.rows.frame.churned, dtype=np.float64)
         with tempfile.TemporaryDirectory(prefix="holdfast-") as name:
             folder = Path(name)
-            write_artifacts(folder, result, reports, y[work.rows.sides == "test"])
+            code = code_version(self._settings.commit)
+            write_artifacts(folder, result, reports, y[work.rows.sides == "test"], _about(work, result, code))
             run = TrackedRun(
                 job_id=work.context.id,
                 experiment=_experiment(work),
                 name=f"{work.model.model_type.value}-{work.context.id}",
                 artifacts=folder,
                 params=flat_params(work.model, work.training, result),
-                metrics=flat_metrics(result),
+                metrics=flat_metrics(result) | flat_reports(reports),
                 trials=tracked_trials(result.search),
-                tags={**work.training.tags, "dataset": work.dataset.name, "revision": str(work.revision.number)},
+                tags={
+                    **work.training.tags,
+                    **version_tags(result, code),
+                    "dataset": work.dataset.name,
+                    "revision": str(work.revision.number),
+                },
             )
             return self._registry.log_run(run)
 
@@ -261,6 +277,7 @@ def _fit(work: _Work, n_threads: int) -> TrainingResult:
             plan=rows.source.plan,
             history=work.trials,
             on_trial=work.on_trial,
+            gap=None if rows.as_of is None else label_span(work.dataset),
         )
     except ExplanationError as error:
         raise ShapFailed(f"The explanations failed: {error.__cause__ or error}") from error
@@ -299,6 +316,20 @@ def _excluded_in_vain(dataset: Dataset, plan: Mapping[str, Any] | None) -> list[
 
 def _experiment(work: _Work) -> str:
     return work.training.experiment or work.dataset.name
+
+
+def _about(work: _Work, result: TrainingResult, code: Mapping[str, str | None]) -> dict[str, Any]:
+    """What a model card says beside the model's report."""
+    return {
+        "dataset": work.dataset.name,
+        "revision": work.revision.number,
+        "job": work.context.id,
+        "experiment": _experiment(work),
+        "label": label_words(work.dataset),
+        "split": work.rows.split,
+        "warnings": [*work.warnings, *result.warnings],
+        "code": code,
+    }
 
 
 def _training_row(work: _Work, result: TrainingResult, mlflow_run: str) -> Training:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.ml.checks.improvement import AS_GOOD_MARGIN
 from app.ml.frame import Feature, Floats
-from app.ml.metrics import mean_of_folds
+from app.ml.metrics import over_folds
 from app.ml.models import ModelKind
 from app.ml.params import asked_params
 from app.ml.trainer import FittedModel
@@ -23,6 +23,16 @@ _TOLD = (
     *("metrics", "mean_fold_roc_auc", "sd_fold_roc_auc", "n_rounds", "parameters", "importances", "shap"),
     *("tiers", "tier_warnings", "calibrator", "development_churn_rate"),
 )
+_TOLD_SINCE: Mapping[str, Any] = {
+    **dict.fromkeys(("cross_validation", "rolling_origins", "intervals", "calibration", "baselines", "kind_choice")),
+    "components": [],
+    "losses_by_c": {},
+}
+
+
+def told_since(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What reports of earlier releases lack, empty there."""
+    return {name: report.get(name, empty) for name, empty in _TOLD_SINCE.items()}
 
 
 def _hash(content: Any) -> str:
@@ -51,6 +61,19 @@ def recipe_hash(
     return _hash([asked, params, split, training.n_folds, label, *space])
 
 
+def label_words(dataset: Dataset) -> str:
+    """Who counts as churned, in a sentence."""
+    if dataset.kind == "events":
+        told = "An account counts as churned where it has no subscription, or without contracts no event,"
+    else:
+        told = f"An account counts as churned where `{dataset.label_column}` is `{dataset.positive_value}`"
+    if dataset.horizon_days is None:
+        return f"{told}; the data say nothing of when."
+    lead = f" that begin {dataset.lead_days} days after the instant" if dataset.lead_days else " after the instant"
+    grace = f", with {dataset.grace_days} days of grace" if dataset.grace_days else ""
+    return f"{told} within the {dataset.horizon_days} days{lead}{grace}."
+
+
 def features_hash(features: Sequence[Feature]) -> str:
     """Of names and kinds, in order."""
     return _hash([[feature.name, feature.kind.value] for feature in features])
@@ -65,13 +88,18 @@ def model_report(fitted: FittedModel, features: Sequence[Feature]) -> dict[str, 
     """Everything told of a model, as JSON."""
     bundle = fitted.bundle
     used = set(bundle.encoder.names)
-    mean_auc, sd_auc = mean_of_folds(fitted.metrics["folds"], "roc_auc")
+    folds = over_folds(fitted.metrics["folds"])
     return {
         "parameters": dict(bundle.params),
         "features": [{"name": each.name, "kind": each.kind.value, "used": each.name in used} for each in features],
         "metrics": fitted.metrics,
-        "mean_fold_roc_auc": None if np.isnan(mean_auc) else mean_auc,
-        "sd_fold_roc_auc": None if np.isnan(sd_auc) else sd_auc,
+        "mean_fold_roc_auc": folds["mean"]["roc_auc"],
+        "sd_fold_roc_auc": folds["sd"]["roc_auc"],
+        "cross_validation": folds,
+        "rolling_origins": fitted.origins.to_json() if fitted.origins else None,
+        "intervals": fitted.intervals,
+        "calibration": fitted.calibration,
+        "baselines": list(fitted.baselines),
         "importances": fitted.importances,
         "fold_importances": fitted.fold_importances.tolist(),
         "feature_names": list(fitted.feature_names),
@@ -119,8 +147,7 @@ def _model_summary(trained: TrainedModel) -> dict[str, Any]:
         "model_type": trained.model_type,
         "bundle_sha256": trained.bundle_sha256,
         **{name: trained.report[name] for name in _TOLD},
-        "components": trained.report.get("components", []),  # reports of earlier releases lack these
-        "kind_choice": trained.report.get("kind_choice"),
+        **told_since(trained.report),
     }
 
 
@@ -139,4 +166,11 @@ def _advice(job_id: int, by_role: dict[str, TrainedModel], version: int | None) 
     words += f" ({gain:+.3f})."
     if as_good:
         words += f" The baseline is as good, and simpler: register it with {steps[-1]}."
+    words += "".join(f" {sentence}" for sentence in _humbling(by_role["primary"].report))
     return {"improvement_over_baseline": gain, "baseline_as_good": as_good, "summary": words, "next": steps}
+
+
+def _humbling(report: Mapping[str, Any]) -> list[str]:
+    """Sentences on the base rate and the single rule where one of them is as good as the model."""
+    others = [each for each in report.get("baselines") or () if each["name"] != "logistic"]
+    return [each["sentence"] for each in others if each["as_good"]]

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.schemas.models import VerdictOut, VersionDetailOut, VersionOut
 from app.schemas.promotions import Stage
 from app.services.ledger import find_vacated
+from app.services.training_report import told_since
 from app.tables import Dataset, Evaluation, Promotion, Revision, TrainedModel, Training, Version
 
 Query = Select[Version, Dataset, TrainedModel, Training, Revision]
@@ -129,10 +130,8 @@ def version_detail(row: VersionRow, standing: Standing) -> VersionDetailOut:
     return VersionDetailOut(
         **_summary(row, standing),
         **{name: report[name] for name in _TOLD},
+        **told_since(report),
         search=report.get("search"),  # only where there was one
-        components=report.get("components", []),  # reports of earlier releases lack these
-        kind_choice=report.get("kind_choice"),
-        losses_by_c=report.get("losses_by_c", {}),
         config=training.config,
         split=training.split,
         warnings=training.warnings,

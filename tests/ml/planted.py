@@ -1,6 +1,7 @@
 """Rows with a planted truth, and the telco data, for the tests of training and scoring."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,15 @@ class Data:
     sides: Sides
     features: tuple[Feature, ...]
 
-    def train(self, model: ModelConfig, *, n_threads: int = 2, shap: bool = False, n_folds: int = 5) -> TrainingResult:
+    def train(
+        self,
+        model: ModelConfig,
+        *,
+        n_threads: int = 2,
+        shap: bool = False,
+        n_folds: int = 5,
+        gap: timedelta | None = None,
+    ) -> TrainingResult:
         assert self.frame.churned is not None
         return train(
             self.frame,
@@ -52,6 +61,7 @@ class Data:
             profile_rows=self.frame.churned == 0,
             progress=lambda _step, _share: None,
             n_threads=n_threads,
+            gap=gap,
         )
 
     @property
