@@ -27,6 +27,7 @@ def test_rows_come_by_the_bytes_of_their_account_then_by_instant() -> None:
     again = dataclasses.replace(few.frame, accounts=pa.array(names), as_of=days)
     rows = Data(many_times(again, 20), np.tile(few.sides, 20), few.features)
     found = ready(rows).frame
+    assert found.as_of is not None
     told = list(zip(found.accounts.to_pylist(), found.as_of.cast(pa.int64()).to_pylist(), strict=True))
     assert told == sorted(told, key=lambda row: (row[0].encode(), row[1]))
 
@@ -73,8 +74,8 @@ def hashed(texts: list[str | None]) -> str:
     [["ab", "c", "d"], ["a", "bc", "d"], ["", "abc", "d"], [None, "abc", "d"], [None, None, None], ["", "", ""]],
 )
 def test_texts_that_differ_have_different_hashes(texts: list[str | None]) -> None:
-    others = [["ab", "c", None], ["abc", "", "d"], ["abc", None, "d"], [None, None, ""]]
-    assert hashed(texts) not in {hashed(other) for other in others}
+    others: list[list[str | None]] = [["ab", "c", None], ["abc", "", "d"], ["abc", None, "d"], [None, None, ""]]
+    assert hashed(texts) not in set(map(hashed, others))
 
 
 def test_how_arrow_holds_a_text_has_no_effect() -> None:
