@@ -42,11 +42,11 @@ class XGBoostModel(OneFile):
         import xgboost as xgb
 
         data, margins = xgb.DMatrix(X, nthread=1), np.full(len(X), self.base_margin)
-        trees = json.loads(self.booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
         for begin in range(0, self.n_rounds, _N_TOGETHER):
-            end = min(begin + _N_TOGETHER, self.n_rounds)
-            leaves = self.booster[begin:end].predict(data, pred_leaf=True)
-            for tree, places in zip(trees[begin:end], leaves.reshape(len(X), -1).T, strict=True):
+            some = self.booster[begin : min(begin + _N_TOGETHER, self.n_rounds)]
+            trees = json.loads(some.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
+            leaves = some.predict(data, pred_leaf=True).reshape(len(X), len(trees))
+            for tree, places in zip(trees, leaves.T, strict=True):
                 margins += np.take(tree["split_conditions"], places.astype(np.int64))  # of a leaf: its value
                 yield margins
 

@@ -179,7 +179,7 @@ def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_round
 
 def _walk_together(models: list[Model], X: Matrix, folds: Folds, n_rounds: int, n_threads: int) -> Iterator[Floats]:
     """Out-of-fold margins after 1, 2, ... rounds: each of shape (n,), the same array again."""
-    margins, parts = np.empty(len(X)), list(_parts(models, X, folds))
+    margins, parts = np.empty(len(X)), list(_parts(models, X, folds, n_rounds))
 
     def go_on(part: tuple[Folds, Iterator[Floats]]) -> None:
         rows, stages = part
@@ -191,16 +191,19 @@ def _walk_together(models: list[Model], X: Matrix, folds: Folds, n_rounds: int, 
             yield margins
 
 
-def _parts(models: list[Model], X: Matrix, folds: Folds) -> Iterator[tuple[Folds, Iterator[Floats]]]:
+def _parts(models: list[Model], X: Matrix, folds: Folds, n_rounds: int) -> Iterator[tuple[Folds, Iterator[Floats]]]:
     """The rows each model did not see, and their margins after 1, 2, ... rounds."""
     for fold, model in enumerate(models):
         rows = np.flatnonzero(folds == fold)
         X_out = np.ascontiguousarray(X[rows])
-        yield rows, model.staged_margins(X_out) if isinstance(model, StagedModel) else _add_rounds(model, X_out)
+        yield (
+            rows,
+            model.staged_margins(X_out) if isinstance(model, StagedModel) else _add_rounds(model, X_out, n_rounds),
+        )
 
 
-def _add_rounds(model: Model, X: Matrix) -> Iterator[Floats]:
+def _add_rounds(model: Model, X: Matrix, n_rounds: int) -> Iterator[Floats]:
     margins = np.zeros(len(X))
-    for at in range(model.n_rounds):
+    for at in range(n_rounds):
         margins += model.round_margins(X, at)
         yield margins
