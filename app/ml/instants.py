@@ -64,7 +64,7 @@ def deal_instants(instants: Sequence[datetime], gap: timedelta) -> DealtInstants
     [1, 1, 4, 0]
     """
     newest_first = sorted(set(instants), reverse=True)
-    for n_test in range(_n_of(newest_first), 0, -1):
+    for n_test in range(min(_n_of(newest_first), len(newest_first)), 0, -1):
         test = newest_first[:n_test]
         development = _ended_before(test[-1], newest_first, gap)
         if development:

@@ -54,7 +54,7 @@ def test_instants_are_dealt_as_by_hand(
     assert tuple(deal(numbers, gap_days).values()) == expected
 
 
-@pytest.mark.parametrize("numbers", [[0], [0, 29], [0, 10, 20, 29]])
+@pytest.mark.parametrize("numbers", [[], [0], [0, 29], [0, 10, 20, 29]])
 def test_instants_that_are_too_close_are_refused(numbers: list[int]) -> None:
     with pytest.raises(SplitError, match=f"at least 30 days apart; there are {len(numbers)}"):
         deal(numbers, 30)
