@@ -66,7 +66,7 @@ def deal_instants(instants: Sequence[datetime], gap: timedelta) -> DealtInstants
     newest_first = sorted(set(instants), reverse=True)
     for n_test in range(_n_of(newest_first), 0, -1):
         test = newest_first[:n_test]
-        development = [each for each in newest_first if each + gap <= test[-1]]
+        development = [each for each in newest_first[n_test:] if each + gap <= test[-1]]
         if development:
             validation, train = _deal_development(development, gap)
             used = {*test, *validation, *train}
@@ -84,7 +84,7 @@ def _n_of(instants: Sequence[datetime]) -> int:
 def _deal_development(instants: Sequence[datetime], gap: timedelta) -> tuple[Sequence[datetime], Sequence[datetime]]:
     for n_validation in range(_n_of(instants), 0, -1):
         validation = instants[:n_validation]
-        train = [each for each in instants if each + gap <= validation[-1]]
+        train = [each for each in instants[n_validation:] if each + gap <= validation[-1]]
         if train:
             return validation, train
     return (), instants
