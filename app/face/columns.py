@@ -129,8 +129,10 @@ def _aligned(name: str, values: Values, X: Rows) -> pa.Array:
 
 
 def _as_arrow(what: str, values: Any) -> pa.Array:
-    if isinstance(values, pd.Series) and isinstance(values.dtype, pd.DatetimeTZDtype):
-        values = values.dt.tz_convert(None)  # naive means UTC, here and in uploads
+    if values is None or isinstance(values, pd.DataFrame | pa.Table):
+        raise FrameError(f"{what} must be one column of values, not {type(values).__name__}")
+    if isinstance(values, pd.Series | pd.Index) and isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = pd.DatetimeIndex(values).tz_convert(None)  # naive means UTC, here and in uploads
     try:
         found = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:

@@ -1,10 +1,11 @@
 """The gate on frames: the service's own judgement of a model trained on a frame."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
-from app.face.columns import FrameError, Rows, Values, read_known_columns
+from app.face.columns import FrameError, Rows, Values, read_known_columns, read_labels
 from app.face.model import ChurnModel
 from app.face.rows import make_frame
 from app.face.training import TrainedModel
@@ -124,7 +125,8 @@ def _test_rows(
     if production is not None:
         rival = production.model if isinstance(production, TrainedModel) else production
         read = {each.name: each for each in rival.features} | read
-    return make_frame(read_known_columns(X, list(read.values())), X, y, accounts, as_of)
+    frame = make_frame(read_known_columns(X, list(read.values())), X, accounts, as_of)
+    return replace(frame, churned=None if y is None else read_labels(y, X))
 
 
 def _fair(result: TrainedModel, test: Frame) -> Bools:

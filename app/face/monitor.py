@@ -144,7 +144,7 @@ def _model(given: ChurnModel | TrainedModel) -> ChurnModel:
 
 
 def _frame(X: Rows, features: Sequence[Feature]) -> Frame:
-    return make_frame(read_known_columns(X, features), X, None, None, None)
+    return make_frame(read_known_columns(X, features), X, None, None)
 
 
 def _scores(frame: Frame, model: ChurnModel | None) -> Floats:

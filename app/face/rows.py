@@ -14,6 +14,11 @@ from app.ml.instants import Bools, Knowledge, deal_instants
 from app.ml.split import Sides, SplitError, deal_sides
 from app.services.training_rows import ChosenInstants, among, profile_marks, random_warning, row_instants, row_sides
 
+_GAPLESS = (
+    "Split by time without a gap: where a label tells of days after its instant, give horizon_days, or what happened "
+    "on the test side has been learned from.",
+)
+
 
 @dataclass(frozen=True)
 class LabelledFrame:
@@ -71,16 +76,16 @@ def read_labelled(X: Rows, y: Values, accounts: Values | None, as_of: Values | N
     table, features = read_columns(X)
     if not features or not n_rows(X):
         raise FrameError(f"X has {n_rows(X)} rows and {len(features)} columns; there is nothing to learn from")
-    return LabelledFrame(make_frame(table, X, y, accounts, as_of), features, accounts is not None)
+    frame = make_frame(table, X, accounts, as_of)
+    return LabelledFrame(replace(frame, churned=read_labels(y, X)), features, accounts is not None)
 
 
-def make_frame(table: pa.Table, X: Rows, y: Values | None, accounts: Values | None, as_of: Values | None) -> Frame:
+def make_frame(table: pa.Table, X: Rows, accounts: Values | None, as_of: Values | None) -> Frame:
     """Columns that were read already with what else is known of their rows; without accounts each is its own."""
     numbers = pa.array([str(number) for number in range(n_rows(X))], pa.string())
     return Frame(
         accounts=numbers if accounts is None else read_accounts(accounts, X),
         features=table,
-        churned=None if y is None else read_labels(y, X),
         as_of=None if as_of is None else read_instants(as_of, X),
     )
 
@@ -132,7 +137,7 @@ def _choose(frame: Frame, split: str | None, horizon_days: int) -> ChosenInstant
     if split != "random":
         try:
             dealt = deal_instants(instants, timedelta(days=horizon_days))
-            return ChosenInstants(dealt, dealt.test + dealt.development)
+            return ChosenInstants(dealt, dealt.test + dealt.development, warnings=_GAPLESS if not horizon_days else ())
         except SplitError:
             if split == "temporal":
                 raise

@@ -173,6 +173,20 @@ def test_dated_rows_are_split_by_time_with_a_gap() -> None:
         EvaluationGate().evaluate(trained, X, y, accounts=accounts)
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_rows_of_one_instant_are_split_at_random(frame: Planted, zone: str | None) -> None:
+    trained = train(*frame, as_of=pd.DatetimeIndex(["2024-01-01"] * 1500, tz=zone))
+    assert trained.n_rows == {"train": 900, "validation": 300, "test": 300}
+    assert "do not show how the model ages" in trained.warnings[0]
+
+
+def test_a_split_by_time_without_a_horizon_says_so(frame: Planted) -> None:
+    days = np.repeat(np.array(["2024-01-01", "2024-02-01", "2024-03-01"], dtype="datetime64[D]"), 500)
+    trained = train(*frame, as_of=days)
+    assert trained.n_rows == {"train": 500, "validation": 500, "test": 500}
+    assert "give horizon_days" in trained.warnings[0]
+
+
 def test_sides_dealt_outside_are_kept(frame: Planted) -> None:
     X, y = frame
     sides = np.array(["train", "train", "train", "validation", "test"])[np.arange(1500) % 5]
@@ -237,6 +251,8 @@ def test_a_column_that_cannot_be_learned_from_is_named(frame: Planted, name: str
 
 
 BAD_CALLS: dict[str, Any] = {
+    "y must be one column of values, not DataFrame": lambda X, y: train(X, y.to_frame()),
+    "y must be one column of values, not NoneType": lambda X, y: train(X, None),
     "X must be a pandas DataFrame": lambda X, y: train(X.to_numpy(), y),
     "the column 0 has no text as its name": lambda X, y: train(X.set_axis([0, 1, 2], axis=1), y),
     "the column 'plan' comes twice": lambda X, y: train(pd.concat([X, X["plan"]], axis=1), y),
