@@ -163,6 +163,14 @@ def test_an_engine_of_any_kind_is_taken(store_url: str, make: Callable[[str], ob
     assert data.y.isin([0, 1]).all()
 
 
+def test_the_engine_that_is_named_is_taken_whatever_the_environment_says(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    with ModelRegistry(f"{store_url}&sslmode=disable") as registry:  # as psycopg writes what asyncpg calls ssl
+        assert registry.history() == []
+
+
 def test_nothing_stays_open(store_url: str) -> None:
     store = Store(store_url)
     ModelRegistry(store).history()
