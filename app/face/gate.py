@@ -66,7 +66,7 @@ class EvaluationGate:
             accounts that stayed, or in dated data those of the newest instant.
         production : TrainedModel or ChurnModel, optional
             What is in production now. Of a ChurnModel it is not known what it learned from: see to it that the rows
-            are fair to it too.
+            are fair to it too. Sentences call it version 0 where it has no number.
 
         Returns
         -------
@@ -113,10 +113,10 @@ def _test_rows(
     as_of: Values | None,
     production: TrainedModel | ChurnModel | None,
 ) -> Frame:
-    if (X is None) != (y is None):
-        raise FrameError("X_test and y_test go together; leave both out to judge on the test side of the training")
-    if X is None:
+    if X is None and y is None:
         return result.test
+    if X is None or y is None:
+        raise FrameError("X_test and y_test go together; leave both out to judge on the test side of the training")
     if as_of is None and result.rows.frame.as_of is not None:
         raise FrameError("as_of is needed: the model was trained on dated rows")
     if accounts is None and result.named:
@@ -126,11 +126,11 @@ def _test_rows(
         rival = production.model if isinstance(production, TrainedModel) else production
         read = {each.name: each for each in rival.features} | read
     frame = make_frame(read_known_columns(X, list(read.values())), X, accounts, as_of)
-    return replace(frame, churned=None if y is None else read_labels(y, X))
+    return replace(frame, churned=read_labels(y, X))
 
 
 def _fair(result: TrainedModel, test: Frame) -> Bools:
-    """By accounts and instants; where the caller names no accounts, he vouches for them."""
+    """By accounts and instants; where nobody has named accounts, the caller vouches for them."""
     used = among(test.accounts, result.rows.learned_accounts)
     if not result.named:
         used = np.zeros(len(test), dtype=np.bool_)

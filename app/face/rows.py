@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from app.face.columns import FrameError, Rows, Values, n_rows, read_accounts, read_columns, read_instants, read_labels
 from app.face.columns import read_sides as read_given_sides
-from app.ml.frame import Feature, Floats, Frame
+from app.ml.frame import Feature, Frame
 from app.ml.instants import Bools, Knowledge, deal_instants
 from app.ml.split import Sides, SplitError, deal_sides
 from app.services.training_rows import ChosenInstants, among, profile_marks, random_warning, row_instants, row_sides
@@ -34,11 +34,6 @@ class LabelledFrame:
     frame: Frame
     features: tuple[Feature, ...]
     named: bool
-
-    @property
-    def churned(self) -> Floats:
-        """Labels of shape (n,)."""
-        return np.asarray(self.frame.churned, dtype=np.float64)
 
 
 @dataclass(frozen=True)
