@@ -148,4 +148,4 @@ async def open_store(settings: Settings) -> AsyncIterator[str]:
         await asyncio.to_thread(migrate, url)
         yield url
     finally:
-        await asyncio.to_thread(server.stop)
+        server.stop()  # not in a thread: as the interpreter ends none can be begun

@@ -212,22 +212,33 @@ async def run_worker(settings: Settings, *, handlers: HandlerTable = HANDLERS, w
 
 
 async def work_until_done(
-    services: Services, job_id: int, *, handlers: HandlerTable = HANDLERS, warm: Sequence[str] = ("app.child",)
+    services: Services,
+    job_id: int,
+    *,
+    handlers: HandlerTable = HANDLERS,
+    warm: Sequence[str] = ("app.child",),
+    helper: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[JobOut]:
     """Each change of a job until it has ended; where no worker is alive, one of our own works on it meanwhile.
 
-    Cancelling the caller (Ctrl-C) cancels the job.
+    Or else `helper` sees to one, asked again as long as none is alive. Cancelling the caller (Ctrl-C) cancels the job.
     """
     async with AsyncExitStack() as stack:
         helped = False
+
+        async def work_here() -> None:
+            nonlocal helped
+            if not helped:
+                helped = True
+                worker = running_worker(services.settings, services.database_url, handlers=handlers, warm=warm)
+                await stack.enter_async_context(worker)
+
         try:
             async for job in await services.jobs.events(job_id, quiet_seconds=1.0):
                 if job:
                     yield job
-                if not helped and not await services.jobs.any_worker():
-                    helped = True
-                    worker = running_worker(services.settings, services.database_url, handlers=handlers, warm=warm)
-                    await stack.enter_async_context(worker)
+                if not await services.jobs.any_worker():
+                    await (helper or work_here)()
         except asyncio.CancelledError:
             await services.jobs.cancel(job_id)
             await services.jobs.get(job_id, wait_seconds=PARTING_SECONDS)

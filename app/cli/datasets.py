@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.session import AsJson, DatasetOption, actor, guarded, print_json, run
+from app.caller import actor
+from app.cli.session import AsJson, DatasetOption, guarded, print_json, run
 
 if TYPE_CHECKING:  # the services cost seconds to import, `--help` should not
     from app.container import Services

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.caller import actor
 from app.cli.options import changes, parse_params, parse_version, request
-from app.cli.session import AsJson, DatasetOption, actor, print_json, run
+from app.cli.session import AsJson, DatasetOption, print_json, run
 
 if TYPE_CHECKING:  # the services cost seconds to import, `--help` should not
     from app.container import Services

@@ -162,6 +162,10 @@ class Judgement:
     power: Power
     sentences: tuple[str, ...]
 
+    def get_failed_checks(self) -> list[Check]:
+        """The checks whose verdict is `fail`."""
+        return [check for check in self.checks if check.verdict is Verdict.FAIL]
+
     def to_json(self) -> dict[str, Any]:
         """Plain data without NaN."""
         return {

@@ -21,7 +21,7 @@ from app.tables import Dataset, Revision, TrainedModel, Training, Version
 
 _TOLD = (
     *("metrics", "mean_fold_roc_auc", "sd_fold_roc_auc", "n_rounds", "parameters", "importances", "shap"),
-    *("tiers", "tier_warnings", "calibrator", "development_churn_rate"),
+    *("tiers", "tier_warnings", "calibrator", "development_churn_rate", "training_data_hash"),
 )
 _TOLD_SINCE: Mapping[str, Any] = {
     **dict.fromkeys(("cross_validation", "rolling_origins", "intervals", "calibration", "baselines", "kind_choice")),
