@@ -16,6 +16,7 @@ from app.services.evaluation import Evaluations
 from app.services.facts import Facts
 from app.services.features import Features
 from app.services.frames import Frames
+from app.services.gate import GatePolicies
 from app.services.health import Health
 from app.services.jobs import Handler, Jobs
 from app.services.leaks import Leaks
@@ -59,6 +60,7 @@ class Services:
         self.models = Models(self.sessions, datasets=self.datasets, jobs=self.jobs)
         self.comparison = Comparison(self.sessions, self.models)
         self.promotion = Promotions(self.sessions, settings, datasets=self.datasets, jobs=self.jobs)
+        self.gate = GatePolicies(self.sessions, settings, datasets=self.datasets)
         self.training = Trainings(
             self.sessions,
             settings,

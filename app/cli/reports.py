@@ -1,5 +1,6 @@
 """The answers of the service as tables for people: the gate, accounts at risk, the monitor, history, a comparison."""
 
+import json
 from collections.abc import Iterable, Sequence
 
 from rich.markup import escape
@@ -233,6 +234,26 @@ def show_registered(version: Json) -> None:
     verb = "Registered" if version["created"] else "Was registered already"
     say(f"{verb}: version {version['version']}, {version['model_type']}, of dataset {version['dataset']}.")
     say_next(f"holdfast evaluate --version {version['version']}")
+
+
+def show_policy_in_force(told: Json) -> None:
+    """The bar in force, and the document it comes from."""
+    scope = f"dataset {told['dataset']}" if told["dataset"] else "datasets without a policy of their own"
+    rows = [[name, escape(json.dumps(value))] for name, value in told["evaluation"].items()]
+    show_table(f"The gate's policy for {scope}", ["field", "value"], rows)
+    document = told["document"]
+    if document is None:
+        return say("No document is stored: this is what the dataset's defaults, the settings and the code say.")
+    whose = f"of dataset {document['dataset']}" if document["dataset"] else "for all datasets"
+    say(f"Document {document['number']} {whose}, {when(document['created_at'])}, by {document['actor']}:")
+    return say(document["reason"])
+
+
+def show_new_policy(document: Json) -> None:
+    """A document that was just written."""
+    whose = f"dataset {document['dataset']}" if document["dataset"] else "all datasets without one of their own"
+    say(f"Document {document['number']} is the gate's policy for {whose}; verdicts by another one no longer hold.")
+    say_next("holdfast policy show" + (f" --dataset {document['dataset']}" if document["dataset"] else ""))
 
 
 def show_promotion(entry: Json) -> None:

@@ -20,7 +20,7 @@ from app.services.evidence import EvidenceRoom
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
-from app.services.policy import in_force
+from app.services.policy import gate_in_force
 from app.services.revisions import get_revision
 from app.settings import Settings
 from app.tables import Dataset, Evaluation, Revision, TrainedModel, Training, Version
@@ -50,7 +50,7 @@ class Evaluations:
         async with self._sessions() as session:
             dataset, version = await self._models.resolve(session, str(number), dataset=None)
             revision = await _choose_revision(session, version, dataset, body.revision)
-        config = in_force(EvaluationConfig, dataset, self._settings, body.evaluation)
+            config = await gate_in_force(session, dataset, self._settings, body.evaluation)
         params = {"version": number, "evaluation": config.model_dump(mode="json"), "revision_id": revision.id}
         return await self._jobs.submit("evaluate", params, dataset_id=dataset.id, actor=actor)
 
@@ -84,6 +84,7 @@ class Evaluations:
             told["sentences"] = [*told["sentences"], "It is the champion: this verdict is a check-up."]
         async with self._sessions.begin() as session:
             await context.guard(session)
+            policy = await gate_in_force(session, candidate.dataset, self._settings)
             session.add(
                 Evaluation(
                     job_id=context.id,
@@ -92,7 +93,7 @@ class Evaluations:
                     bundle_sha256=candidate.trained.bundle_sha256,
                     champion_version=candidate.champion.to_version if candidate.champion else None,
                     config=config.model_dump(mode="json"),
-                    advisory=config != in_force(EvaluationConfig, candidate.dataset, self._settings),
+                    advisory=config != policy,
                     rule=judgement.rule,
                     recommendation=judgement.recommendation.value,
                     provisional=judgement.provisional,

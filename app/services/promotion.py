@@ -6,10 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions
 from app.errors import Conflict, GateNotPassed, NotEvaluated, NotFound, StaleEvaluation, StaleHead
 from app.schemas.common import Page, decode_cursor, page_of
-from app.schemas.config import EvaluationConfig
 from app.schemas.promotions import HeadOut, PromoteIn, PromotionOut, RollbackIn, Stage
 from app.services.aliases import MIRROR
 from app.services.datasets import Datasets
+from app.services.etags import etag, is_newest
 from app.services.jobs import Jobs
 from app.services.ledger import (
     find_challenger,
@@ -19,7 +19,7 @@ from app.services.ledger import (
     find_newest_verdict,
     lock_ledger,
 )
-from app.services.policy import in_force
+from app.services.policy import gate_in_force
 from app.settings import Settings
 from app.tables import Dataset, Evaluation, Promotion, TrainedModel, Version
 
@@ -70,7 +70,7 @@ class Promotions:
         """The verdict was on these bytes, against the present champion, by the policy in force."""
         trained = await session.get_one(TrainedModel, version.trained_model_id)
         champion = head.to_version if head else None
-        policy = in_force(EvaluationConfig, dataset, self._settings).model_dump(mode="json")
+        policy = (await gate_in_force(session, dataset, self._settings)).model_dump(mode="json")
         reason = None
         if verdict.champion_version != champion:
             was, now = _named(verdict.champion_version), _named(champion)
@@ -135,11 +135,9 @@ async def _get_version(session: AsyncSession, number: int) -> tuple[Version, Dat
 
 def _require_head(head: Promotion | None, if_match: str | None) -> None:
     """Refuse a caller who looked at another head than there is."""
-    if if_match is None:
-        return
-    present = f'"{head.id if head else 0}"'
-    if present not in [tag.strip() for tag in if_match.split(",")] and not (if_match.strip() == "*" and head):
-        raise StaleHead(f"The newest entry is {present} now, not what If-Match names.")
+    present = head.id if head else 0
+    if not is_newest(present, if_match):
+        raise StaleHead(f"The newest entry is {etag(present)} now, not what If-Match names.")
 
 
 async def _require_elsewhere(session: AsyncSession, version: Version, stage: Stage) -> Promotion | None:

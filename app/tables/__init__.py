@@ -4,6 +4,7 @@ from app.tables.base import Table
 from app.tables.datasets import Dataset, FactTable, FactUpload, Part, Revision, RevisionPart, Side
 from app.tables.jobs import Job, Worker
 from app.tables.models import Bundle, Evaluation, Promotion, TrainedModel, Training, Version
+from app.tables.policies import GatePolicy
 from app.tables.scores import MonitoringLog, Outcome, Prediction, ScoringRun
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Evaluation",
     "FactTable",
     "FactUpload",
+    "GatePolicy",
     "Job",
     "MonitoringLog",
     "Outcome",
