@@ -147,6 +147,16 @@ class TopShareCut(Config):
 Cutoff = Annotated[ProbabilityCut | TierCut | TopShareCut, Field(discriminator="kind")]
 
 
+class ProfitConfig(Config):
+    """What contacting an account is assumed to bring, in units of money; none of it can be seen in the data."""
+
+    value_per_account: Annotated[Number, Field(gt=0)] = Field(description="Lost with an account that churns.")
+    contact_cost: Annotated[Number, Field(ge=0)] = Field(description="Of contacting one account.")
+    save_rate: Annotated[Number, Field(gt=0, le=1)] = Field(
+        description="Share of those who would churn, and stay because they are contacted."
+    )
+
+
 class EvaluationConfig(Config):
     """The bar of the gate; what it means is in the documentation of each check."""
 
@@ -167,6 +177,7 @@ class EvaluationConfig(Config):
     min_rank_agreement: Annotated[Number, Field(ge=-1, le=1)] = 0.6
     n_top_features: Annotated[Whole, Field(ge=2, le=100)] = 10
     confidence: Annotated[Number, Field(ge=0.5, lt=1)] = 0.95
+    profit: ProfitConfig | None = None
 
 
 class ProbabilityTiers(Config):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.living import open_app
 
 TOKEN = "correct-horse-battery"
-BAR = {"evaluation": {"min_auc": 0.75}, "reason": "as agreed"}
+BAR: dict[str, Any] = {"evaluation": {"min_auc": 0.75}, "reason": "as agreed"}
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ async def test_a_wrong_token_changes_nothing(http: httpx.AsyncClient, token: str
 
 
 async def test_a_reason_and_a_bar_are_needed(http: httpx.AsyncClient) -> None:
-    refused: list[dict[str, object]] = [{"evaluation": {}}, {"reason": "x"}, BAR | {"evaluation": {"min_auc": 2}}]
+    refused: list[dict[str, Any]] = [{"evaluation": {}}, {"reason": "x"}, BAR | {"evaluation": {"min_auc": 2}}]
     for body in [*refused, BAR | {"other": 1}]:
         answer = await http.put("/gate/policy", json=body, headers=bearer(TOKEN))
         assert answer.status_code == 422, answer.text
