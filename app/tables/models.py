@@ -98,6 +98,16 @@ class Evaluation(Table):
     created_at: Mapped[datetime] = now()
 
 
+class StoredEvidence(Table):
+    """What an evaluation was judged by, so that it can be judged again; those of before it was kept have none."""
+
+    __tablename__ = "evidence"
+
+    evaluation_id: Mapped[int] = mapped_column(ForeignKey("evaluations.id"), primary_key=True, autoincrement=False)
+    content: Mapped[bytes | None] = mapped_column(deferred=True)  # see app.ml.evidence_bytes; None: too many rows
+    churner_keys: Mapped[bytes] = mapped_column(deferred=True)  # sorted int64, little-endian
+
+
 class Promotion(Table):
     """The ledger of what was in which stage, and why; only ever appended to."""
 
