@@ -12,6 +12,7 @@ from app.services.bundles import Bundles
 from app.services.champions import Champions
 from app.services.comparison import Comparison
 from app.services.datasets import Datasets
+from app.services.dry_run import DryRuns
 from app.services.evaluation import Evaluations
 from app.services.facts import Facts
 from app.services.features import Features
@@ -61,6 +62,7 @@ class Services:
         self.comparison = Comparison(self.sessions, self.models)
         self.promotion = Promotions(self.sessions, settings, datasets=self.datasets, jobs=self.jobs)
         self.gate = GatePolicies(self.sessions, settings, datasets=self.datasets)
+        self.dry_runs = DryRuns(self.sessions, settings, datasets=self.datasets)
         self.training = Trainings(
             self.sessions,
             settings,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from app.deps import Caller, PagingDep, ServicesDep, only_operator, refusals
 from app.schemas.common import Name, Page, Text
-from app.schemas.gate import PolicyIn, PolicyInForceOut, PolicyOut
+from app.schemas.gate import DryRunIn, DryRunOut, PolicyIn, PolicyInForceOut, PolicyOut
 
 router = APIRouter(prefix="/gate", tags=["gate"])
 
@@ -45,3 +45,9 @@ async def list_gate_policies(
 ) -> Page[PolicyOut]:
     """List the versions of the policy, newest first: who, when, why."""
     return await services.gate.list_versions(dataset, limit=paging.limit, cursor=paging.cursor)
+
+
+@router.post("/policy/dry-run", operation_id="try_gate_policy", responses=NOT_FOUND)
+async def try_gate_policy(body: DryRunIn, services: ServicesDep) -> DryRunOut:
+    """Tell what a policy would have decided for the versions judged last, by judging again; nothing is changed."""
+    return await services.dry_runs.dry_run(body)

@@ -1,11 +1,13 @@
 """Versions: history, details, registering, judging, comparing."""
 
-from fastapi import APIRouter, Response, status
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
 
 from app.deps import Caller, DatasetQuery, PagingDep, ServicesDep, Version, VersionName, accepted, refusals
 from app.routers.tabular import CSV_CONTENT, Format, answer
 from app.schemas.common import Page
-from app.schemas.evaluation import EvaluateIn, EvaluationOut
+from app.schemas.evaluation import EvaluateIn, EvaluationOut, Include
 from app.schemas.jobs import JobOut
 from app.schemas.models import CompareOut, RegisteredOut, RegisterIn, VersionDetailOut, VersionOut
 
@@ -14,6 +16,9 @@ router = APIRouter(prefix="/models", tags=["models"])
 NOT_FOUND = refusals(404, 422)
 REFUSED = refusals(404, 409, 422)
 BY_POLICY = EvaluateIn()
+IncludeQuery = Annotated[
+    Include | None, Query(description="`curves`: what each cut-off and top share catches, and what it earns.")
+]
 CREATED = {True: status.HTTP_201_CREATED, False: status.HTTP_200_OK}
 
 
@@ -69,10 +74,10 @@ async def list_evaluations(
 
 @router.get("/{version}/evaluations/latest", operation_id="get_latest_evaluation", responses=NOT_FOUND)
 async def get_latest_evaluation(
-    version: VersionName, services: ServicesDep, dataset: DatasetQuery = None
+    version: VersionName, services: ServicesDep, dataset: DatasetQuery = None, include: IncludeQuery = None
 ) -> EvaluationOut:
     """Show the newest verdict that counts."""
-    return await services.evaluation.latest(version, dataset)
+    return await services.evaluation.latest(version, dataset, include=include)
 
 
 @router.get("/{a}/compare/{b}", operation_id="compare_models", responses=NOT_FOUND)

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from app.schemas.common import BodyIn, BodyOut
 from app.schemas.config import EvaluationConfig
 
+Include = Literal["curves"]
 Revision = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 
 
@@ -58,5 +59,9 @@ class EvaluationOut(BodyOut):
     baseline_as_good: bool
     rows: dict[str, Any] = Field(description="Which rows it rests on.")
     evaluation: EvaluationConfig = Field(description="The effective bar.")
+    curves: dict[str, Any] | None = Field(
+        default=None,
+        description="What each cut-off and top share catches and earns; null where `include=curves` is not asked for.",
+    )
     next: list[str] = Field(description="Calls to make next.")
     created_at: datetime

@@ -8,15 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.errors import FieldError, InvalidRequest, NotFound
+from app.ml.curves import draw_curves
 from app.ml.gate import Judgement, judge
 from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.config import EvaluationConfig
-from app.schemas.evaluation import EvaluateIn, EvaluationOut
+from app.schemas.evaluation import EvaluateIn, EvaluationOut, Include
 from app.schemas.jobs import JobOut
+from app.services import evidence_store
 from app.services.bundles import Bundles
 from app.services.candidate import Candidate, read_candidate
 from app.services.evaluation_rows import read_evaluations, select_evaluations
-from app.services.evidence import EvidenceRoom
+from app.services.evidence import EvidenceRoom, Gathered
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
 from app.services.models import Models
@@ -61,11 +63,11 @@ class Evaluations:
             await context.step("read", 0.0)
             async with self._sessions() as session:
                 candidate = await read_candidate(session, context.params["version"], context.params["revision_id"])
-            evidence, rows = await self._evidence.gather(candidate)
+            gathered = await self._evidence.gather(candidate)
             await context.step("judge", 0.6)
             config = EvaluationConfig.model_validate(context.params["evaluation"])
-            judgement = await asyncio.to_thread(judge, evidence, config)
-            await self._store(context, candidate, config, judgement, rows)
+            judgement = await asyncio.to_thread(judge, gathered.evidence, config)
+            await self._store(context, candidate, config, judgement, gathered)
             stored = await self._find(context.id)
         if stored is None:
             raise RuntimeError(f"the verdict of job {context.id} was stored, yet is not there")
@@ -77,29 +79,32 @@ class Evaluations:
         candidate: Candidate,
         config: EvaluationConfig,
         judgement: Judgement,
-        rows: dict[str, Any],
+        gathered: Gathered,
     ) -> None:
-        told = {**judgement.to_json(), "rows": rows}
+        told = {**judgement.to_json(), "rows": gathered.rows}
         if candidate.champion and candidate.champion.to_version == candidate.version.version:
             told["sentences"] = [*told["sentences"], "It is the champion: this verdict is a check-up."]
+        evaluation = Evaluation(
+            job_id=context.id,
+            version=candidate.version.version,
+            revision_id=candidate.revision.id,
+            bundle_sha256=candidate.trained.bundle_sha256,
+            champion_version=candidate.champion.to_version if candidate.champion else None,
+            config=config.model_dump(mode="json"),
+            rule=judgement.rule,
+            recommendation=judgement.recommendation.value,
+            provisional=judgement.provisional,
+            judgement=told,
+        )
+        evaluation.curves = await asyncio.to_thread(draw_curves, gathered.evidence, config)
+        content = await evidence_store.pack(gathered.evidence, gathered.keys)
         async with self._sessions.begin() as session:
             await context.guard(session)
             policy = await gate_in_force(session, candidate.dataset, self._settings)
-            session.add(
-                Evaluation(
-                    job_id=context.id,
-                    version=candidate.version.version,
-                    revision_id=candidate.revision.id,
-                    bundle_sha256=candidate.trained.bundle_sha256,
-                    champion_version=candidate.champion.to_version if candidate.champion else None,
-                    config=config.model_dump(mode="json"),
-                    advisory=config != policy,
-                    rule=judgement.rule,
-                    recommendation=judgement.recommendation.value,
-                    provisional=judgement.provisional,
-                    judgement=told,
-                )
-            )
+            evaluation.advisory = config != policy
+            session.add(evaluation)
+            await session.flush()
+            evidence_store.store(session, evaluation.id, content, gathered.churner_keys)
 
     async def _find(self, job_id: int) -> EvaluationOut | None:
         async with self._sessions() as session:
@@ -118,12 +123,14 @@ class Evaluations:
             found = await read_evaluations(session, query.limit(limit + 1))
         return page_of(found, limit, lambda last: last.id)
 
-    async def latest(self, name: str, dataset_name: str | None) -> EvaluationOut:
-        """The newest verdict that counts."""
+    async def latest(self, name: str, dataset_name: str | None, *, include: Include | None = None) -> EvaluationOut:
+        """The newest verdict that counts; with its curves, where they are asked for."""
         async with self._sessions() as session:
             _, version = await self._models.resolve(session, name, dataset=dataset_name)
             query = select_evaluations().where(Evaluation.version == version.version, Evaluation.advisory.is_(False))
-            found = await read_evaluations(session, query.order_by(Evaluation.id.desc()).limit(1))
+            found = await read_evaluations(
+                session, query.order_by(Evaluation.id.desc()).limit(1), with_curves=include == "curves"
+            )
         if not found:
             number = version.version
             hint = f"POST /models/{number}/evaluate (`holdfast evaluate --version {number}`)."

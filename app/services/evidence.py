@@ -12,7 +12,7 @@ import pyarrow as pa
 from app.db import Sessions
 from app.errors import Conflict
 from app.ml.encoding import EncodingError
-from app.ml.fingerprint import training_data_hash
+from app.ml.fingerprint import row_keys, training_data_hash
 from app.ml.frame import Floats, Frame
 from app.ml.gate import Evidence, Production
 from app.ml.instants import Bools, fair_rows
@@ -24,6 +24,7 @@ from app.services.revisions import get_revision
 from app.services.row_source import RowSource
 from app.services.sides import read_used_accounts
 from app.services.training_rows import TrainingRows, among, row_instants
+from app.stats.arrays import Ints
 from app.tables import Dataset, Revision, Training
 
 MAX_ACTIVE = 200_000  # accounts whose scores the distribution check reads; of more, every k-th by id
@@ -58,6 +59,20 @@ class _TestRows:
         return fair_rows(_instants(self.frame), self.used, knowledge_of(training))
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """Evidence, the keys of its rows, and which rows those are."""
+
+    evidence: Evidence
+    keys: Ints
+    rows: dict[str, Any]
+
+    @property
+    def churner_keys(self) -> Ints:
+        """The keys of the churners that it is judged by."""
+        return self.keys[self.evidence.y == 1]
+
+
 class EvidenceRoom:
     """Gathers evidence: scores on the test side, and of the active accounts."""
 
@@ -66,7 +81,7 @@ class EvidenceRoom:
         self._frames = frames
         self._bundles = bundles
 
-    async def gather(self, candidate: Candidate) -> tuple[Evidence, dict[str, Any]]:
+    async def gather(self, candidate: Candidate) -> Gathered:
         """The evidence, and which rows it rests on."""
         scorer = await self._bundles.load_bytes(candidate.trained.bundle_sha256)
         test = await self._test_rows(candidate, scorer.bundle.plan)
@@ -92,7 +107,8 @@ class EvidenceRoom:
             baseline_is_model=candidate.is_baseline,
             known=None if candidate.training.split["kind"] == "random" else test.known,
         )
-        return evidence, _describe(candidate, test, n_active, active.size)
+        keys = await asyncio.to_thread(row_keys, test.frame)
+        return Gathered(evidence, keys, _describe(candidate, test, n_active, active.size))
 
     async def _test_rows(self, candidate: Candidate, plan: Plan) -> _TestRows:
         """The test side of the revision: as it was split at training, or of what has matured in a newer one."""

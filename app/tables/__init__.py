@@ -3,7 +3,7 @@
 from app.tables.base import Table
 from app.tables.datasets import Dataset, FactTable, FactUpload, Part, Revision, RevisionPart, Side
 from app.tables.jobs import Job, Worker
-from app.tables.models import Bundle, Evaluation, Promotion, TrainedModel, Training, Version
+from app.tables.models import Bundle, Evaluation, Promotion, StoredEvidence, TrainedModel, Training, Version
 from app.tables.policies import GatePolicy
 from app.tables.scores import MonitoringLog, Outcome, Prediction, ScoringRun
 
@@ -24,6 +24,7 @@ __all__ = [
     "RevisionPart",
     "ScoringRun",
     "Side",
+    "StoredEvidence",
     "Table",
     "TrainedModel",
     "Training",

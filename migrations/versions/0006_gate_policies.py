@@ -1,10 +1,10 @@
-"""Documents of the gate's policy"""
+"""Documents of the gate's policy; curves of an evaluation"""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -20,7 +20,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gate_policies")),
     )
     op.create_index(op.f("ix_gate_policies_dataset_id_id"), "gate_policies", ["dataset_id", "id"])
+    op.add_column("evaluations", sa.Column("curves", sa.JSON(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("evaluations", "curves")
     op.drop_table("gate_policies")

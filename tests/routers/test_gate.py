@@ -65,3 +65,18 @@ async def test_where_no_token_is_configured_nobody_may(client: httpx.AsyncClient
         answer = await client.put("/gate/policy", json=BAR, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
         assert "HOLDFAST_ADMIN_TOKEN" in answer.json()["hint"]
+
+
+async def test_a_dry_run_needs_no_token_and_is_bounded(client: httpx.AsyncClient) -> None:
+    dataset = {"name": "d", "id_column": "id", "label_column": "left", "positive_value": "yes"}
+    assert (await client.post("/datasets", json=dataset)).status_code == 201
+    answer = await client.post("/gate/policy/dry-run", json={"evaluation": {"min_auc": 0.8}})
+    assert (answer.status_code, answer.json()["versions"]) == (200, [])
+    for wrong in ({}, {"evaluation": {}, "n_versions": 51}, {"evaluation": {}, "n_versions": 0}):
+        assert (await client.post("/gate/policy/dry-run", json=wrong)).status_code == 422
+
+
+async def test_what_can_not_be_included_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/models/latest/evaluations/latest", params={"include": "curve"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "include" in answer.json()["errors"][0]["pointer"]
