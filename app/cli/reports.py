@@ -295,9 +295,8 @@ def show_comparison(comparison: Json) -> None:
         [escape(row["name"]), number(row["a"]), number(row["b"]), number(row["difference"])]
         for row in comparison["metrics"]
     ]
-    show_table("On the test side", ["figure", a, b, "difference"], figures)
-    if not comparison["same_rows"]:
-        say("The two were judged on different rows: the figures do not compare exactly.")
+    show_table("On the test side of each", ["figure", a, b, "difference"], figures)
+    _show_paired(comparison, a, b)
     differences = [
         [escape(item["name"]), escape(str(item["a"])), escape(str(item["b"]))]
         for item in [*comparison["parameters"], *comparison["data"]]
@@ -305,7 +304,31 @@ def show_comparison(comparison: Json) -> None:
     if differences:
         show_table("What differs", ["", a, b], differences)
     if comparison["score_shift"]:
-        shift = [[escape(name), escape(str(value))] for name, value in comparison["score_shift"].items()]
-        show_table("How scores moved", ["", ""], shift)
+        _show_shift(comparison["score_shift"], a, b)
     if comparison["next"]:
         say_next(*map(in_commands, comparison["next"]))
+
+
+def _show_paired(comparison: Json, a: str, b: str) -> None:
+    paired = comparison["paired"]
+    if paired is None:
+        return say(f"{comparison['paired_missing']} Until then the figures do not compare exactly.")
+    rows = [
+        [escape(row["name"]), *(number(row[name]) for name in ("a", "b", "difference")), interval(row["interval"])]
+        for row in paired["metrics"]
+    ]
+    title = f"On the {paired['n']:,} rows that both were judged on, {paired['n_churners']:,} churners"
+    return show_table(title, ["figure", a, b, "difference", "95 % interval"], rows)
+
+
+def _show_shift(shift: Json, a: str, b: str, n_movers: int = 10) -> None:
+    figures = ("n_accounts", "psi", "mean_difference", "rank_correlation")
+    show_table("How scores moved", ["", ""], [[name, escape(str(shift[name]))] for name in figures])
+    moves = [[coloured(move["from"]), coloured(move["to"]), f"{move['n']:,}"] for move in shift["tier_moves"]]
+    show_table("Accounts by tier", [a, b, "accounts"], moves)
+    movers = [
+        [escape(each["account_id"]), *(f"{share(each[f'p_{v}'])} {coloured(each[f'tier_{v}'])}" for v in ("a", "b"))]
+        for each in shift["movers"][:n_movers]
+    ]
+    if movers:
+        show_table("Furthest from one tier to another", ["account", a, b], movers)
