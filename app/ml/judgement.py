@@ -21,6 +21,13 @@ class Verdict(StrEnum):
     NOT_APPLICABLE = "not_applicable"
 
 
+class EvidenceKind(StrEnum):
+    """What a judgement rests on: the version on its test side, or its recipe refitted in folds over all rows."""
+
+    TEST_SIDE = "test_side"
+    CROSS_FITTED = "cross_fitted"
+
+
 class Recommendation(StrEnum):
     """What the gate advises."""
 
@@ -54,6 +61,20 @@ class Production:
 
 
 @dataclass(frozen=True)
+class Look:
+    """How often the test side has been looked at.
+
+    Attributes
+    ----------
+    number : which look at these rows this is, from 1; see `app.stats.looks`
+    n_candidates : how many candidates have been judged on any of them, this one included
+    """
+
+    number: int = 1
+    n_candidates: int = 1
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything the gate judges by.
 
@@ -70,6 +91,7 @@ class Evidence:
     production : the version in production, or None
     baseline_is_model : the candidate is itself the baseline; it is then compared with the base rate, AUC .5
     known : boolean ndarray of shape (n,) or None; the row's account is among those that the candidate learned from
+    look : which look at the test side this is
     """
 
     y: Floats
@@ -84,6 +106,7 @@ class Evidence:
     production: Production | None = None
     baseline_is_model: bool = False
     known: Bools | None = None
+    look: Look = Look()
 
 
 @dataclass(frozen=True)
@@ -149,6 +172,8 @@ class Judgement:
     provisional : promoted on an estimate that too few churners stand behind
     insufficient : names of the checks that could not decide
     baseline_as_good : the baseline is not shown to be worse, and within .01 AUC or better
+    look : which look at the test side this is
+    confidence : of the intervals that had to pass on the test side
     sentences : the recommendation in words, the most important first
     """
 
@@ -160,6 +185,8 @@ class Judgement:
     insufficient: tuple[str, ...]
     baseline_as_good: bool
     power: Power
+    look: Look
+    confidence: float
     sentences: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -173,6 +200,11 @@ class Judgement:
             "baseline_as_good": self.baseline_as_good,
             "sentences": list(self.sentences),
             "power": plain(self.power.__dict__),
+            "test_side": {
+                "look": self.look.number,
+                "confidence": self.confidence,
+                "n_candidates": self.look.n_candidates,
+            },
             "checks": [check.to_json() for check in self.checks],
         }
 

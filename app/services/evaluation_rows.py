@@ -60,6 +60,7 @@ def _out(row: EvaluationRow) -> EvaluationOut:
     return EvaluationOut(
         **{name: getattr(evaluation, name) for name in _KEPT},
         **{name: told[name] for name in _TOLD},
+        test_side=told.get("test_side"),
         dataset=row.dataset,
         revision=row.revision,
         evaluation=evaluation.config,

@@ -70,7 +70,8 @@ class Gathered:
     @property
     def churner_keys(self) -> Ints:
         """The keys of the churners that it is judged by."""
-        return self.keys[self.evidence.y == 1]
+        found: Ints = self.keys[self.evidence.y == 1]
+        return found
 
 
 class EvidenceRoom:
