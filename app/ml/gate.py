@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 
+from app.ml.checks.cross_fitted import measures_of
 from app.ml.checks.improvement import (
     baseline_as_good,
     check_baseline,
@@ -11,17 +12,18 @@ from app.ml.checks.improvement import (
     production_threshold,
     rule_of,
 )
-from app.ml.checks.measures import Measures, Rival, measures_of
+from app.ml.checks.measures import Measures, Rival
 from app.ml.checks.rules import MIN_CHURNERS, count_churners, passing_confidence
 from app.ml.checks.thresholds import auc_verdict, check_thresholds
 from app.ml.checks.trust import check_calibration, check_distribution, check_stability
-from app.ml.judgement import Check, Evidence, Judgement, Power, Production, Recommendation, Verdict
+from app.ml.judgement import Check, CrossFit, Evidence, Judgement, Power, Production, Recommendation, Verdict
 from app.schemas.config import EvaluationConfig
 from app.stats.arrays import cluster_codes
 from app.stats.power import pass_probability, planned_se
 
-__all__ = ["Check", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
+__all__ = ["Check", "CrossFit", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
 
+_DATED = ("Each fold judges accounts it has not met, at instants it has: how a model ages is not in these figures.",)
 FEW_CHURNERS = 200  # under it one test side says little, and the answer says so: STATISTICS.md section 3
 STATED = 0.02
 TIRED_LOOK = 5  # from this look on a test side should be replaced: STATISTICS.md section 3
@@ -64,6 +66,7 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         insufficient=tuple(check.name for check in checks if check.verdict is Verdict.INSUFFICIENT),
         baseline_as_good=as_good,
         power=power,
+        evidence=measures_of(evidence).kind,
         look=evidence.look,
         confidence=passing_confidence(evidence.look, config),
         sentences=(
@@ -175,7 +178,14 @@ def _look_sentence(evidence: Evidence, config: EvaluationConfig) -> tuple[str, .
 
 
 def _few_sentence(evidence: Evidence) -> tuple[str, ...]:
-    n_churners = count_churners(evidence.y)
+    n_churners, fit = count_churners(evidence.y), evidence.cross_fit
+    if fit is not None:
+        return (
+            f"The test side has {n_churners} churners, under {FEW_CHURNERS}: the whole recipe was refitted in "
+            f"{len(fit.folds)} x {int(fit.folds[0].max()) + 1} folds over all {fit.y.size:,} labelled rows with "
+            f"{count_churners(fit.y)} churners. These figures judge the recipe, not these very bytes.",
+            *(_DATED if fit.dated else ()),
+        )
     if n_churners >= FEW_CHURNERS:
         return ()
     return (

@@ -64,6 +64,9 @@ class EvaluationOut(BodyOut):
     insufficient: list[str]
     power: dict[str, Any]
     baseline_as_good: bool
+    evidence: Literal["test_side", "cross_fitted"] = Field(
+        description="What the figures rest on: this version on its test side, or its recipe refitted in folds."
+    )
     test_side: TestSideOut | None = Field(description="Null for verdicts of before looks were counted.")
     rows: dict[str, Any] = Field(description="Which rows it rests on.")
     evaluation: EvaluationConfig = Field(description="The effective bar.")

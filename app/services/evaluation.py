@@ -1,6 +1,7 @@
 """Evaluations: the gate's verdict on a version, as a job, stored with everything it rests on."""
 
 import asyncio
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -47,7 +48,7 @@ class Evaluations:
         self._settings = settings
         self._models = models
         self._jobs = jobs
-        self._evidence = EvidenceRoom(sessions, frames, bundles)
+        self._evidence = EvidenceRoom(sessions, frames, bundles, n_threads=settings.n_threads or os.cpu_count() or 1)
 
     async def submit(self, number: int, body: EvaluateIn, *, actor: str) -> JobOut:
         """Queue an evaluation; the bar is settled now, what is in Production when the job reads it."""
@@ -65,17 +66,23 @@ class Evaluations:
             await context.step("read", 0.0)
             async with self._sessions() as session:
                 candidate = await read_candidate(session, context.params["version"], context.params["revision_id"])
-            gathered = await self._evidence.gather(candidate)
-            await context.step("judge", 0.6)
-            await self._judge(context, candidate, gathered)
+            config = EvaluationConfig.model_validate(context.params["evaluation"])
+            gathered = await self._evidence.gather(
+                candidate,
+                cross_fitted=config.evidence == "auto",
+                progress=lambda share: context.progress("refit in folds", 0.1 + 0.8 * share),
+            )
+            await context.step("judge", 0.9)
+            await self._judge(context, candidate, config, gathered)
             stored = await self._find(context.id)
         if stored is None:
             raise RuntimeError(f"the verdict of job {context.id} was stored, yet is not there")
         return stored.model_dump(mode="json")
 
-    async def _judge(self, context: JobContext, candidate: Candidate, gathered: Gathered) -> None:
+    async def _judge(
+        self, context: JobContext, candidate: Candidate, config: EvaluationConfig, gathered: Gathered
+    ) -> None:
         """Judge and store; once more where another verdict was stored meanwhile that makes this a later look."""
-        config = EvaluationConfig.model_validate(context.params["evaluation"])
         look: Look | None = None
         while look is None or not await self._store(context, candidate, config, gathered, look):
             async with self._sessions() as session:
@@ -94,7 +101,8 @@ class Evaluations:
             if look != await _find_look(session, candidate, gathered):
                 return False
             evaluation = self._evaluation(context, candidate, config, judgement)
-            evaluation.judgement["rows"] = gathered.rows
+            told = evaluation.judgement
+            evaluation.judgement = told | {"rows": gathered.rows, "sentences": [*told["sentences"], *gathered.notes]}
             session.add(evaluation)
             await session.flush()
             evidence_store.store(session, evaluation.id, content, gathered.churner_keys)

@@ -27,7 +27,7 @@ async def services(database_url: str) -> AsyncIterator[Services]:
 
 @pytest.fixture
 async def court(services: Services) -> Court:
-    court = await open_court(services)
+    court = await open_court(services, defaults={"evaluation": {"evidence": "test_side"}})
     await court.upload(draw_frame(900, seed=1))
     return court
 
@@ -58,7 +58,7 @@ async def test_every_candidate_is_a_look_and_the_same_bytes_again_are_none(court
 
 async def test_an_advisory_look_is_a_look(court: Court) -> None:
     first, second = await court.make(**logistic(1.0)), await court.make(**logistic(0.1))
-    verdict = await court.judge(first, evaluation={"min_auc": 0.5})
+    verdict = await court.judge(first, evaluation={"min_auc": 0.5, "evidence": "test_side"})
     assert verdict.advisory
     assert await look(court, second) == (2, 2)
 

@@ -5,7 +5,8 @@ from functools import cached_property
 from math import isnan
 from typing import Any
 
-from app.ml.checks.measures import AboveChance, Measures, Rival, WithError, measures_of
+from app.ml.checks.cross_fitted import measures_of
+from app.ml.checks.measures import AboveChance, Measures, Rival, WithError
 from app.ml.checks.rules import (
     few,
     needed,
@@ -18,7 +19,7 @@ from app.ml.checks.rules import (
     would_decide,
 )
 from app.ml.frame import Floats
-from app.ml.judgement import Check, Evidence, Look, Production, Verdict
+from app.ml.judgement import Check, Evidence, EvidenceKind, Look, Production, Verdict
 from app.schemas.config import EvaluationConfig
 from app.stats.power import SD_PER_CHURNER
 
@@ -144,13 +145,15 @@ def check_production(evidence: Evidence, config: EvaluationConfig) -> Check:
     production = evidence.production
     if production is None:
         return _no_production(config)
-    name = f"version {production.version} in production"
+    measures = measures_of(evidence)
+    whose = "the recipe of " if measures.kind is EvidenceKind.CROSS_FITTED else ""
+    name = f"{whose}version {production.version} in production"
     threshold, rule = production_threshold(production, config), rule_of(production, config)
-    found = Comparison(measures_of(evidence), Rival.PRODUCTION, name, threshold, evidence.look, config)
+    found = Comparison(measures, Rival.PRODUCTION, name, threshold, evidence.look, config)
     check = found.to_check("improvement_over_production", {"rule": rule, "against_version": production.version})
     if rule != "not_worse" or production.anchor_version is None:
         return check
-    name = f"version {production.anchor_version}, the last promoted as better"
+    name = f"{whose}version {production.anchor_version}, the last promoted as better"
     return _with_anchor(check, production, replace(found, rival=Rival.ANCHOR, name=name))
 
 

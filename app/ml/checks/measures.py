@@ -214,8 +214,3 @@ def flag(p: Floats, cutoff: Cutoff, churn_rate: float) -> Bools:
         return p >= (tiers.high if cutoff.value == "high" else tiers.medium)
     share = churn_rate if cutoff.value is None else cutoff.value
     return p >= top_cut(p, max(round(share * p.size), 1))
-
-
-def measures_of(evidence: Evidence) -> Measures:
-    """The measures that this evidence allows."""
-    return TestSide(evidence)

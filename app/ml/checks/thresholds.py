@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from app.ml.checks.measures import flag, measures_of
+from app.ml.checks.cross_fitted import measures_of
+from app.ml.checks.measures import flag
 from app.ml.checks.rules import (
     Measured,
     few,

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from app.ml.checks.measures import Line, measures_of
+from app.ml.checks.cross_fitted import measures_of
+from app.ml.checks.measures import Line
 from app.ml.checks.rules import (
     FIRST_LOOK,
     Measured,
