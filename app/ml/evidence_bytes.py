@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from app.ml.judgement import Evidence, Production
+from app.ml.judgement import CrossFit, Evidence, Look, Production
 from app.stats.arrays import Ints, cluster_codes
 
-_PARTS: Mapping[str, type[Any]] = {"production": Production}  # members of evidence that have members of their own
+# Members of evidence that have members of their own.
+_PARTS: Mapping[str, type[Any]] = {"production": Production, "look": Look, "cross_fit": CrossFit}
 _PLAIN, _KEYS = "plain", "row_keys"
 
 

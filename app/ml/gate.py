@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 
+from app.ml.checks.cross_fitted import measures_of
 from app.ml.checks.improvement import (
     baseline_as_good,
     check_baseline,
@@ -11,19 +12,21 @@ from app.ml.checks.improvement import (
     production_threshold,
     rule_of,
 )
-from app.ml.checks.rules import MIN_CHURNERS, count_churners
+from app.ml.checks.measures import Measures, Rival
+from app.ml.checks.rules import MIN_CHURNERS, count_churners, passing_confidence
 from app.ml.checks.thresholds import auc_verdict, check_thresholds
 from app.ml.checks.trust import check_calibration, check_distribution, check_stability
-from app.ml.judgement import Check, Evidence, Judgement, Power, Production, Recommendation, Verdict
+from app.ml.judgement import Check, CrossFit, Evidence, Judgement, Power, Production, Recommendation, Verdict
 from app.schemas.config import EvaluationConfig
 from app.stats.arrays import cluster_codes
 from app.stats.power import pass_probability, planned_se
-from app.stats.ranking import auc_estimate
 
-__all__ = ["Check", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
+__all__ = ["Check", "CrossFit", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
 
+_DATED = ("Each fold judges accounts it has not met, at instants it has: how a model ages is not in these figures.",)
 FEW_CHURNERS = 200  # under it one test side says little, and the answer says so: STATISTICS.md section 3
 STATED = 0.02
+TIRED_LOOK = 5  # from this look on a test side should be replaced: STATISTICS.md section 3
 
 
 def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
@@ -52,7 +55,7 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
     )
     as_good = baseline_as_good(evidence, checks[1])
     recommendation, provisional = _recommend(checks, first=evidence.production is None, as_good=as_good)
-    power = _power(evidence, checks, config)
+    power = _power(evidence, measures_of(evidence), checks, config)
     deciding = "thresholds" if evidence.production is None else "improvement_over_production"
     return Judgement(
         checks=checks,
@@ -63,9 +66,13 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         insufficient=tuple(check.name for check in checks if check.verdict is Verdict.INSUFFICIENT),
         baseline_as_good=as_good,
         power=power,
+        evidence=measures_of(evidence).kind,
+        look=evidence.look,
+        confidence=passing_confidence(evidence.look, config),
         sentences=(
             _summary(checks, deciding, recommendation, provisional=provisional, as_good=as_good),
             *_baseline_sentence(checks[1], as_good=as_good),
+            *_look_sentence(evidence, config),
             *_few_sentence(evidence),
         ),
     )
@@ -86,15 +93,15 @@ def _recommend(checks: Sequence[Check], *, first: bool, as_good: bool) -> tuple[
     return (Recommendation.PROMOTE, True) if first and ranks else (Recommendation.HOLD, False)
 
 
-def _power(evidence: Evidence, checks: Sequence[Check], config: EvaluationConfig) -> Power:
+def _power(evidence: Evidence, measures: Measures, checks: Sequence[Check], config: EvaluationConfig) -> Power:
     """How often the deciding check would pass a model that is truly equal, better or worse."""
-    production = evidence.production
+    production, confidence = evidence.production, passing_confidence(evidence.look, config)
     if production is None:
-        y, check, threshold = evidence.y, checks[0], 0.0
-        se = auc_estimate(y, evidence.p_model, evidence.accounts).se
-        different_se = se
+        y, check, threshold = measures.labels(), checks[0], 0.0
+        se = different_se = measures.auc().se
     else:
-        y, check, threshold = evidence.y[production.fair], checks[2], production_threshold(production, config)
+        y, check = measures.labels(Rival.PRODUCTION), checks[2]
+        threshold = production_threshold(production, config)
         se = float(check.details["se"])
         different_se = max(se, planned_se(count_churners(y)))  # a model that truly differs also ranks differently
 
@@ -103,7 +110,9 @@ def _power(evidence: Evidence, checks: Sequence[Check], config: EvaluationConfig
             return 0.0
         if not isfinite(error):
             return None
-        return pass_probability(true_difference, se=error, threshold=threshold, confidence=config.confidence)
+        return pass_probability(
+            true_difference, se=error, threshold=threshold, confidence=confidence, degrees=measures.degrees
+        )
 
     return Power(
         reference="min_auc" if production is None else "production",
@@ -155,8 +164,28 @@ def _baseline_sentence(check: Check, *, as_good: bool) -> tuple[str, ...]:
     )
 
 
+def _look_sentence(evidence: Evidence, config: EvaluationConfig) -> tuple[str, ...]:
+    look = evidence.look
+    if look.number == 1:
+        return ()
+    told = (
+        f"Look {look.number} at this test side, which has judged {look.n_candidates} candidates: to pass takes "
+        f"{passing_confidence(look, config) * 100:.2f} % confidence instead of {config.confidence * 100:g} %."
+    )
+    if look.number < TIRED_LOOK:
+        return (told,)
+    return (f"{told} Judge on fresh rows: a newer revision, once outcomes have matured that none of these saw.",)
+
+
 def _few_sentence(evidence: Evidence) -> tuple[str, ...]:
-    n_churners = count_churners(evidence.y)
+    n_churners, fit = count_churners(evidence.y), evidence.cross_fit
+    if fit is not None:
+        return (
+            f"The test side has {n_churners} churners, under {FEW_CHURNERS}: the whole recipe was refitted in "
+            f"{len(fit.folds)} x {int(fit.folds[0].max()) + 1} folds over all {fit.y.size:,} labelled rows with "
+            f"{count_churners(fit.y)} churners. These figures judge the recipe, not these very bytes.",
+            *(_DATED if fit.dated else ()),
+        )
     if n_churners >= FEW_CHURNERS:
         return ()
     return (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.ml.frame import Floats
-from app.stats.arrays import Bools, Clusters, Interval
+from app.stats.arrays import Bools, Clusters, Interval, Ints
 
 
 class Verdict(StrEnum):
@@ -19,6 +19,13 @@ class Verdict(StrEnum):
     FAIL = "fail"
     INSUFFICIENT = "insufficient"
     NOT_APPLICABLE = "not_applicable"
+
+
+class EvidenceKind(StrEnum):
+    """What a judgement rests on: the version on its test side, or its recipe refitted in folds over all rows."""
+
+    TEST_SIDE = "test_side"
+    CROSS_FITTED = "cross_fitted"
 
 
 class Recommendation(StrEnum):
@@ -54,6 +61,42 @@ class Production:
 
 
 @dataclass(frozen=True)
+class CrossFit:
+    """The recipe of the version refitted in folds over all labelled rows, and the recipes of its rivals in the same.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n,); labels, 1 churned, 0 stayed
+    folds : ndarray of shape (repeats, n); 0..k-1, all rows of an account in one
+    p_model, p_baseline : ndarray of shape (repeats, n); calibrated probabilities of models that did not see the account
+    p_production, p_anchor : the same of other versions' recipes; None where there are none
+    dated : the rows are of several instants
+    """
+
+    y: Floats
+    folds: Ints
+    p_model: Floats
+    p_baseline: Floats
+    p_production: Floats | None = None
+    p_anchor: Floats | None = None
+    dated: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """How often the test side has been looked at.
+
+    Attributes
+    ----------
+    number : which look at these rows this is, from 1; see `app.stats.looks`
+    n_candidates : how many candidates have been judged on any of them, this one included
+    """
+
+    number: int = 1
+    n_candidates: int = 1
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything the gate judges by.
 
@@ -70,6 +113,8 @@ class Evidence:
     production : the version in production, or None
     baseline_is_model : the candidate is itself the baseline; it is then compared with the base rate, AUC .5
     known : boolean ndarray of shape (n,) or None; the row's account is among those that the candidate learned from
+    look : which look at the test side this is
+    cross_fit : where the test side holds too few churners; the checks then read these folds instead of it
     """
 
     y: Floats
@@ -84,6 +129,8 @@ class Evidence:
     production: Production | None = None
     baseline_is_model: bool = False
     known: Bools | None = None
+    look: Look = Look()
+    cross_fit: CrossFit | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +196,9 @@ class Judgement:
     provisional : promoted on an estimate that too few churners stand behind
     insufficient : names of the checks that could not decide
     baseline_as_good : the baseline is not shown to be worse, and within .01 AUC or better
+    evidence : what the numbers rest on
+    look : which look at the test side this is
+    confidence : of the intervals that had to pass on the test side
     sentences : the recommendation in words, the most important first
     """
 
@@ -160,6 +210,9 @@ class Judgement:
     insufficient: tuple[str, ...]
     baseline_as_good: bool
     power: Power
+    evidence: EvidenceKind
+    look: Look
+    confidence: float
     sentences: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -173,6 +226,12 @@ class Judgement:
             "baseline_as_good": self.baseline_as_good,
             "sentences": list(self.sentences),
             "power": plain(self.power.__dict__),
+            "evidence": self.evidence.value,
+            "test_side": {
+                "look": self.look.number,
+                "confidence": self.confidence,
+                "n_candidates": self.look.n_candidates,
+            },
             "checks": [check.to_json() for check in self.checks],
         }
 

@@ -177,6 +177,7 @@ class EvaluationConfig(Config):
     min_rank_agreement: Annotated[Number, Field(ge=-1, le=1)] = 0.6
     n_top_features: Annotated[Whole, Field(ge=2, le=100)] = 10
     confidence: Annotated[Number, Field(ge=0.5, lt=1)] = 0.95
+    evidence: Literal["auto", "test_side"] = "auto"  # auto: refit in folds where the test side has too few churners
     profit: ProfitConfig | None = None
 
 

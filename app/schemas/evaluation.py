@@ -37,6 +37,14 @@ class CheckOut(BodyOut):
     details: dict[str, Any]
 
 
+class TestSideOut(BodyOut):
+    """How often the rows that judge have been looked at, and what that costs."""
+
+    look: int = Field(description="Which look at these rows this is: 1 + the other bundles judged on them before.")
+    confidence: float = Field(description="Of the intervals that had to pass; each look takes more. Failing does not.")
+    n_candidates: int = Field(description="Bundles judged on any of these rows, this one and advisory ones included.")
+
+
 class EvaluationOut(BodyOut):
     """A verdict of the gate."""
 
@@ -49,7 +57,7 @@ class EvaluationOut(BodyOut):
     bundle_sha256: str
     recommendation: Literal["promote", "hold", "reject"]
     provisional: bool
-    advisory: bool = Field(description="Judged by another bar than the policy in force; kept, counted nowhere.")
+    advisory: bool = Field(description="Judged by another bar than the policy in force; promotes nothing.")
     rule: str
     sentences: list[str]
     checks: list[CheckOut]
@@ -57,6 +65,10 @@ class EvaluationOut(BodyOut):
     insufficient: list[str]
     power: dict[str, Any]
     baseline_as_good: bool
+    evidence: Literal["test_side", "cross_fitted"] = Field(
+        description="What the figures rest on: this version on its test side, or its recipe refitted in folds."
+    )
+    test_side: TestSideOut | None = Field(description="Null for verdicts of before looks were counted.")
     rows: dict[str, Any] = Field(description="Which rows it rests on.")
     evaluation: EvaluationConfig = Field(description="The effective bar.")
     curves: dict[str, Any] | None = Field(

@@ -1,6 +1,7 @@
 """What another policy would have decided: versions judged again from the evidence stored with their verdicts."""
 
 import asyncio
+from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -8,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import Sessions
-from app.ml.gate import Judgement, Verdict, judge
+from app.ml.gate import Evidence, Verdict, judge
 from app.schemas.config import EvaluationConfig
 from app.schemas.gate import DecisionOut, DryRunIn, DryRunOut, RejudgedOut
 from app.services import evidence_store
@@ -56,7 +57,7 @@ class DryRuns:
         if fits:
             async with self._sessions() as session:
                 found = await evidence_store.read(session, verdict.id)
-        would_be = None if found is None else _decision(await asyncio.to_thread(judge, found[0], policy))
+        would_be = None if found is None else await asyncio.to_thread(_judge, found[0], policy)
         was = _stored(verdict)
         return RejudgedOut(
             version=verdict.version,
@@ -95,7 +96,8 @@ def _stored(verdict: Evaluation) -> DecisionOut:
     )
 
 
-def _decision(judgement: Judgement) -> DecisionOut:
+def _judge(evidence: Evidence, policy: EvaluationConfig) -> DecisionOut:
+    judgement = judge(evidence if policy.evidence == "auto" else replace(evidence, cross_fit=None), policy)
     return DecisionOut(
         recommendation=judgement.recommendation.value,
         provisional=judgement.provisional,

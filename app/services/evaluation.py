@@ -1,6 +1,8 @@
 """Evaluations: the gate's verdict on a version, as a job, stored with everything it rests on."""
 
 import asyncio
+import os
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
@@ -10,6 +12,7 @@ from app.db import Sessions
 from app.errors import FieldError, InvalidRequest, NotFound
 from app.ml.curves import draw_curves
 from app.ml.gate import Judgement, judge
+from app.ml.judgement import Look
 from app.schemas.common import Page, decode_cursor, page_of
 from app.schemas.config import EvaluationConfig
 from app.schemas.evaluation import EvaluateIn, EvaluationOut, Include
@@ -21,6 +24,7 @@ from app.services.evaluation_rows import read_evaluations, select_evaluations
 from app.services.evidence import EvidenceRoom, Gathered
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
+from app.services.looks import find_look, lock_looks
 from app.services.models import Models
 from app.services.policy import gate_in_force
 from app.services.revisions import get_revision
@@ -45,7 +49,7 @@ class Evaluations:
         self._settings = settings
         self._models = models
         self._jobs = jobs
-        self._evidence = EvidenceRoom(sessions, frames, bundles)
+        self._evidence = EvidenceRoom(sessions, frames, bundles, n_threads=settings.n_threads or os.cpu_count() or 1)
 
     async def submit(self, number: int, body: EvaluateIn, *, actor: str) -> JobOut:
         """Queue an evaluation; the bar is settled now, what is in Production when the job reads it."""
@@ -63,28 +67,58 @@ class Evaluations:
             await context.step("read", 0.0)
             async with self._sessions() as session:
                 candidate = await read_candidate(session, context.params["version"], context.params["revision_id"])
-            gathered = await self._evidence.gather(candidate)
-            await context.step("judge", 0.6)
             config = EvaluationConfig.model_validate(context.params["evaluation"])
-            judgement = await asyncio.to_thread(judge, gathered.evidence, config)
-            await self._store(context, candidate, config, judgement, gathered)
+            gathered = await self._evidence.gather(
+                candidate,
+                cross_fitted=config.evidence == "auto",
+                progress=lambda share: context.progress("refit in folds", 0.1 + 0.8 * share),
+            )
+            await context.step("judge", 0.9)
+            await self._judge(context, candidate, config, gathered)
             stored = await self._find(context.id)
         if stored is None:
             raise RuntimeError(f"the verdict of job {context.id} was stored, yet is not there")
         return stored.model_dump(mode="json")
 
-    async def _store(
-        self,
-        context: JobContext,
-        candidate: Candidate,
-        config: EvaluationConfig,
-        judgement: Judgement,
-        gathered: Gathered,
+    async def _judge(
+        self, context: JobContext, candidate: Candidate, config: EvaluationConfig, gathered: Gathered
     ) -> None:
-        told = {**judgement.to_json(), "rows": gathered.rows}
+        """Judge and store; once more where another verdict was stored meanwhile that makes this a later look."""
+        look: Look | None = None
+        while look is None or not await self._store(context, candidate, config, gathered, look):
+            async with self._sessions() as session:
+                look = await _find_look(session, candidate, gathered)
+
+    async def _store(
+        self, context: JobContext, candidate: Candidate, config: EvaluationConfig, gathered: Gathered, look: Look
+    ) -> bool:
+        """Write the verdict with its evidence, unless it is another look by now; under the lock no two are the same."""
+        evidence = replace(gathered.evidence, look=look)
+        judgement = await asyncio.to_thread(judge, evidence, config)
+        content = await evidence_store.pack(evidence, gathered.keys)
+        curves = await asyncio.to_thread(draw_curves, evidence, config)
+        async with self._sessions.begin() as session:
+            await context.guard(session)
+            await lock_looks(session, candidate.dataset.id)
+            if look != await _find_look(session, candidate, gathered):
+                return False
+            evaluation = self._evaluation(context, candidate, config, judgement)
+            evaluation.advisory = config != await gate_in_force(session, candidate.dataset, self._settings)
+            evaluation.curves = curves
+            told = evaluation.judgement
+            evaluation.judgement = told | {"rows": gathered.rows, "sentences": [*told["sentences"], *gathered.notes]}
+            session.add(evaluation)
+            await session.flush()
+            evidence_store.store(session, evaluation.id, content, gathered.churner_keys)
+        return True
+
+    def _evaluation(
+        self, context: JobContext, candidate: Candidate, config: EvaluationConfig, judgement: Judgement
+    ) -> Evaluation:
+        told = judgement.to_json()
         if candidate.champion and candidate.champion.to_version == candidate.version.version:
             told["sentences"] = [*told["sentences"], "It is the champion: this verdict is a check-up."]
-        evaluation = Evaluation(
+        return Evaluation(
             job_id=context.id,
             version=candidate.version.version,
             revision_id=candidate.revision.id,
@@ -96,15 +130,6 @@ class Evaluations:
             provisional=judgement.provisional,
             judgement=told,
         )
-        evaluation.curves = await asyncio.to_thread(draw_curves, gathered.evidence, config)
-        content = await evidence_store.pack(gathered.evidence, gathered.keys)
-        async with self._sessions.begin() as session:
-            await context.guard(session)
-            policy = await gate_in_force(session, candidate.dataset, self._settings)
-            evaluation.advisory = config != policy
-            session.add(evaluation)
-            await session.flush()
-            evidence_store.store(session, evaluation.id, content, gathered.churner_keys)
 
     async def _find(self, job_id: int) -> EvaluationOut | None:
         async with self._sessions() as session:
@@ -136,6 +161,10 @@ class Evaluations:
             hint = f"POST /models/{number}/evaluate (`holdfast evaluate --version {number}`)."
             raise NotFound(f"Version {number} has no verdict of the gate that counts.", hint=hint)
         return found[0]
+
+
+async def _find_look(session: AsyncSession, candidate: Candidate, gathered: Gathered) -> Look:
+    return await find_look(session, candidate.dataset.id, candidate.trained.bundle_sha256, gathered.churner_keys)
 
 
 async def _choose_revision(session: AsyncSession, version: Version, dataset: Dataset, number: int | None) -> Revision:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
 
@@ -19,13 +19,14 @@ from app.ml.instants import Bools, fair_rows
 from app.ml.scorer import Scorer
 from app.services.bundles import Bundles
 from app.services.candidate import Candidate, knowledge_of, read_made_by
+from app.services.cross_fit import MAX_ROWS, Made, Progress, cross_fit, too_many_rows, wants_cross_fit
 from app.services.frames import Frames
 from app.services.revisions import get_revision
 from app.services.row_source import RowSource
 from app.services.sides import read_used_accounts
 from app.services.training_rows import TrainingRows, among, row_instants
 from app.stats.arrays import Ints
-from app.tables import Dataset, Revision, Training
+from app.tables import Dataset, Revision, TrainedModel, Training
 
 MAX_ACTIVE = 200_000  # accounts whose scores the distribution check reads; of more, every k-th by id
 CHUNK_SIZE = 20_000
@@ -38,11 +39,16 @@ class _Rival:
 
     version: int
     scorer: Scorer
+    trained: TrainedModel
     training: Training
 
     @property
     def name(self) -> str:
         return f"version {self.version}"
+
+    @property
+    def made(self) -> Made:
+        return Made(self.name, self.trained, self.training, self.scorer.bundle.plan)
 
 
 @dataclass(frozen=True)
@@ -61,28 +67,28 @@ class _TestRows:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Evidence, the keys of its rows, and which rows those are."""
+    """Evidence, the keys of its rows and of the churners that it is judged by, and which rows those are."""
 
     evidence: Evidence
     keys: Ints
+    churner_keys: Ints
     rows: dict[str, Any]
-
-    @property
-    def churner_keys(self) -> Ints:
-        """The keys of the churners that it is judged by."""
-        return self.keys[self.evidence.y == 1]
+    notes: tuple[str, ...] = ()
 
 
 class EvidenceRoom:
     """Gathers evidence: scores on the test side, and of the active accounts."""
 
-    def __init__(self, sessions: Sessions, frames: Frames, bundles: Bundles) -> None:
+    def __init__(self, sessions: Sessions, frames: Frames, bundles: Bundles, *, n_threads: int) -> None:
         self._sessions = sessions
         self._frames = frames
         self._bundles = bundles
+        self._n_threads = n_threads
 
-    async def gather(self, candidate: Candidate) -> Gathered:
-        """The evidence, and which rows it rests on."""
+    async def gather(
+        self, candidate: Candidate, *, cross_fitted: bool = False, progress: Progress = lambda share: None
+    ) -> Gathered:
+        """The evidence, and which rows it rests on; `cross_fitted` wherever the test side has too few churners."""
         scorer = await self._bundles.load_bytes(candidate.trained.bundle_sha256)
         test = await self._test_rows(candidate, scorer.bundle.plan)
         champion, anchor = await self._champion(candidate), await self._anchor(candidate)
@@ -107,8 +113,25 @@ class EvidenceRoom:
             baseline_is_model=candidate.is_baseline,
             known=None if candidate.training.split["kind"] == "random" else test.known,
         )
-        keys = await asyncio.to_thread(row_keys, test.frame)
-        return Gathered(evidence, keys, _describe(candidate, test, n_active, active.size))
+        keys, rows = await asyncio.to_thread(row_keys, test.frame), _describe(candidate, test, n_active, active.size)
+        n_churners = int(evidence.y.sum())
+        if not cross_fitted or not wants_cross_fit(test.rows.frame, n_churners):
+            return Gathered(evidence, keys, keys[evidence.y == 1], rows)
+        every = test.rows.frame
+        if len(every) > MAX_ROWS:
+            return Gathered(evidence, keys, keys[evidence.y == 1], rows, (too_many_rows(len(every)),))
+        versions = {"model": Made("The version", candidate.trained, candidate.training, scorer.bundle.plan)}
+        versions |= {name: each.made for name, each in (("production", champion), ("anchor", anchor)) if each}
+        fit = await cross_fit(
+            every,
+            lambda plan: self._as_built(candidate, test.rows, every, plan),
+            versions,
+            seed=candidate.dataset.split_seed,
+            n_threads=self._n_threads,
+            progress=progress,
+        )
+        churner_keys = (await asyncio.to_thread(row_keys, every))[fit.y == 1]
+        return Gathered(replace(evidence, cross_fit=fit), keys, churner_keys, rows)
 
     async def _test_rows(self, candidate: Candidate, plan: Plan) -> _TestRows:
         """The test side of the revision: as it was split at training, or of what has matured in a newer one."""
@@ -143,10 +166,11 @@ class EvidenceRoom:
         return among(rows.frame.accounts, own.learned_accounts)
 
     async def _champion(self, candidate: Candidate) -> _Rival | None:
-        if candidate.champion is None or candidate.champion_training is None:
+        if candidate.champion is None or candidate.champion_model is None or candidate.champion_training is None:
             return None
         version = candidate.champion.to_version
-        return _Rival(version, await self._bundles.load(version), candidate.champion_training)
+        scorer = await self._bundles.load(version)
+        return _Rival(version, scorer, candidate.champion_model, candidate.champion_training)
 
     async def _anchor(self, candidate: Candidate) -> _Rival | None:
         """The version that margins count from, where that is not the champion itself."""
@@ -155,8 +179,8 @@ class EvidenceRoom:
             return None
         version = champion.anchor_version or 0
         async with self._sessions() as session:
-            _, training = await read_made_by(session, version)
-        return _Rival(version, await self._bundles.load(version), training)
+            trained, training = await read_made_by(session, version)
+        return _Rival(version, await self._bundles.load(version), trained, training)
 
     async def _production(
         self, candidate: Candidate, test: _TestRows, champion: _Rival | None, anchor: _Rival | None
@@ -180,15 +204,18 @@ class EvidenceRoom:
 
     async def _score_rival(self, candidate: Candidate, test: _TestRows, rival: _Rival) -> Floats:
         """Probabilities of the same rows, from the features as the rival's own plan has them."""
-        plan = rival.scorer.bundle.plan
-        if plan == test.rows.source.plan:
-            return await _score(rival.scorer, test.frame, rival.name)
+        frame = await self._as_built(candidate, test.rows, test.frame, rival.scorer.bundle.plan)
+        return await _score(rival.scorer, frame, rival.name)
+
+    async def _as_built(self, candidate: Candidate, rows: TrainingRows, some: Frame, plan: Plan) -> Frame:
+        """Some of the rows, with the features that a plan builds."""
+        if plan == rows.source.plan:
+            return some
         source = await self._frames.open(candidate.dataset, candidate.revision, plan)
-        instants = sorted(set(test.frame.as_of.to_pylist())) if test.frame.as_of is not None else [None]
+        instants = sorted(set(some.as_of.to_pylist())) if some.as_of is not None else [None]
         frame = (await source.labelled(instants)).frame
         keys = {key: at for at, key in enumerate(_keys(frame))}
-        at = np.array([keys[key] for key in _keys(test.frame)], dtype=np.int64)
-        return await _score(rival.scorer, frame.take(at), rival.name)
+        return frame.take(np.array([keys[key] for key in _keys(some)], dtype=np.int64))
 
     async def _score_active(self, candidate: Candidate, rows: TrainingRows, scorer: Scorer) -> tuple[Floats, int]:
         """Scores of the active accounts of the newest revision, and how many accounts there are."""

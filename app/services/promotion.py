@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions
 from app.errors import Conflict, GateNotPassed, NotEvaluated, NotFound, StaleEvaluation, StaleHead
 from app.schemas.common import Page, decode_cursor, page_of
+from app.schemas.config import EvaluationConfig
 from app.schemas.promotions import HeadOut, PromoteIn, PromotionOut, RollbackIn, Stage
 from app.services.aliases import MIRROR
 from app.services.datasets import Datasets
@@ -70,14 +71,14 @@ class Promotions:
         """The verdict was on these bytes, against the present champion, by the policy in force."""
         trained = await session.get_one(TrainedModel, version.trained_model_id)
         champion = head.to_version if head else None
-        policy = (await gate_in_force(session, dataset, self._settings)).model_dump(mode="json")
+        policy = await gate_in_force(session, dataset, self._settings)
         reason = None
         if verdict.champion_version != champion:
             was, now = _named(verdict.champion_version), _named(champion)
             reason = f"the verdict compared it with {was} in Production, but there is {now} now"
         elif verdict.bundle_sha256 != trained.bundle_sha256:
             reason = "the verdict was on other bytes"
-        elif verdict.config != policy:
+        elif EvaluationConfig.model_validate(verdict.config) != policy:  # it may not know all that there is by now
             reason = "the policy has changed since the verdict"
         if reason:
             raise StaleEvaluation(

@@ -67,7 +67,7 @@ class World:
                 await session.flush()
             revision_id = (await get_revision(session, dataset, revision)).id
             candidate = await read_candidate(session, made.number, revision_id)
-        found = await EvidenceRoom(services.sessions, services.frames, services.bundles).gather(candidate)
+        found = await EvidenceRoom(services.sessions, services.frames, services.bundles, n_threads=1).gather(candidate)
         return found.evidence, found.rows
 
 

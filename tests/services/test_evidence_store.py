@@ -26,7 +26,7 @@ async def services(database_url: str) -> AsyncIterator[Services]:
 
 @pytest.fixture
 async def court(services: Services) -> Court:
-    court = await open_court(services)
+    court = await open_court(services, defaults={"evaluation": {"evidence": "test_side"}})
     await court.upload(draw_frame(1200, seed=1))
     return court
 
@@ -41,7 +41,7 @@ async def test_stored_evidence_gives_the_stored_verdict(services: Services, cour
     async with services.sessions() as session:
         found = await evidence_store.read(session, verdict.id)
     assert found is not None
-    again = judge(found[0], EvaluationConfig()).to_json()
+    again = judge(found[0], EvaluationConfig(evidence="test_side")).to_json()
     told = verdict.model_dump(mode="json")
     assert again["checks"] == told["checks"]
     assert again["power"] == told["power"]
