@@ -5,6 +5,7 @@ from dataclasses import replace
 from math import isfinite
 
 from app.ml.checks.cross_fitted import measures_of
+from app.ml.checks.further import further_checks
 from app.ml.checks.improvement import (
     baseline_as_good,
     check_baseline,
@@ -30,7 +31,7 @@ TIRED_LOOK = 5  # from this look on a test side should be replaced: STATISTICS.m
 
 
 def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
-    """Run the six checks and recommend.
+    """Run the six checks, and those that the policy asks for beside them, and recommend.
 
     `reject` on any fail. `promote` where the deciding check passes and every other that could not decide has its
     estimate on the right side. The deciding check is the improvement over production; while nothing is in production
@@ -52,6 +53,7 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         check_calibration(evidence, config),
         check_distribution(evidence, config),
         check_stability(evidence, config),
+        *further_checks(evidence, config),
     )
     as_good = baseline_as_good(evidence, checks[1])
     recommendation, provisional = _recommend(checks, first=evidence.production is None, as_good=as_good)

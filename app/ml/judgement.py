@@ -49,6 +49,8 @@ class Production:
     active_scores : ndarray of shape (a,) or None; its probabilities of the active accounts
     anchor_version, anchor_p : the last version promoted as better and its probabilities of shape (n,); None where
         that is the version in production itself
+    active_paired : ndarray of shape (a,) or None; its probabilities of the candidate's active accounts, NaN for those
+        that it did not score
     """
 
     version: int
@@ -58,6 +60,7 @@ class Production:
     active_scores: Floats | None = None
     anchor_version: int | None = None
     anchor_p: Floats | None = None
+    active_paired: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,9 @@ class Evidence:
     known : boolean ndarray of shape (n,) or None; the row's account is among those that the candidate learned from
     look : which look at the test side this is
     cross_fit : where the test side holds too few churners; the checks then read these folds instead of it
+    segment_features : names of the f features that the rows are parted by
+    segment_names, segment_codes : what segments are called, and an ndarray of shape (f, n) of positions in these names
+    suspected_leaks : names of the training's findings that only warned and were not accepted; None: not known
     """
 
     y: Floats
@@ -131,6 +137,10 @@ class Evidence:
     known: Bools | None = None
     look: Look = Look()
     cross_fit: CrossFit | None = None
+    segment_features: tuple[str, ...] = ()
+    segment_names: tuple[str, ...] = ()
+    segment_codes: Ints | None = None
+    suspected_leaks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

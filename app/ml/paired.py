@@ -7,9 +7,8 @@ import numpy as np
 
 from app.ml.frame import Floats
 from app.stats.arrays import Clusters, Estimate, Interval, cluster_codes
-from app.stats.influence import Figure, average_precision_of, calibration_slope_of, mean_of, ratio_of
+from app.stats.influence import Figure, average_precision_of, calibration_slope_of, hits_in_top_share, mean_of, ratio_of
 from app.stats.ranking import auc, auc_difference
-from app.stats.thresholds import top_cut
 
 MIN_ROWS = 20  # of either class; with fewer the differences say nothing: STATISTICS.md section 4
 _SMALLEST = 1e-15  # keeps the log finite at probabilities of 0 and 1
@@ -65,7 +64,7 @@ def compare_on_rows(
 
 
 def _figures(y: Floats, p: Floats, top_share: float) -> dict[str, Figure]:
-    hits, share = _hits(y, p, top_share)
+    hits, share = hits_in_top_share(y, p, top_share)
     inside = np.clip(p, _SMALLEST, 1 - _SMALLEST)
     return {
         "pr_auc": average_precision_of(y, p),
@@ -76,24 +75,6 @@ def _figures(y: Floats, p: Floats, top_share: float) -> dict[str, Figure]:
         "brier": mean_of((p - y) ** 2),
         "calibration_slope": calibration_slope_of(y, p),
     }
-
-
-def _hits(y: Floats, p: Floats, top_share: float) -> tuple[Floats, Floats]:
-    """For each row what it adds to the churners that are flagged, and the share that is flagged.
-
-    As that share is fixed, a row above the cut-off pushes another one below it, which churns as those near it do.
-    """
-    n_flagged = int((p >= top_cut(p, round(top_share * y.size))).sum())
-    flagged, order = np.zeros(y.size), np.argsort(-p, kind="stable")
-    flagged[order[:n_flagged]] = 1.0
-    near = order[max(n_flagged - _near(y.size), 0) : n_flagged + _near(y.size)]
-    share = np.full(y.size, n_flagged / y.size)
-    return y * flagged - y[near].mean() * (flagged - share), share
-
-
-def _near(n: int) -> int:
-    """Rows on either side of a cut-off whose churn rate is taken for that at it."""
-    return max(n // 20, 20)
 
 
 def _paired(name: str, a: float, b: float, difference: Estimate, confidence: float) -> PairedFigure:

@@ -155,6 +155,42 @@ class ProfitConfig(Config):
     save_rate: Annotated[Number, Field(gt=0, le=1)] = Field(
         description="Share of those who would churn, and stay because they are contacted."
     )
+    capacity: Annotated[Number, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Share of the accounts that can be contacted."
+    )
+    require: Literal["positive", "not_below_production"] | None = Field(
+        default=None, description="Makes the profit at capacity a check of the gate."
+    )
+    max_loss: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="Per account judged: what `not_below_production` lets pass."
+    )
+
+    @model_validator(mode="after")
+    def _judged_at_a_capacity(self) -> Self:
+        if self.require is not None and self.capacity is None:
+            raise ValueError("the profit is judged at a capacity: state the share that can be contacted")
+        return self
+
+
+class SegmentsConfig(Config):
+    """Ask that the model works in each segment: per level of a category, per bin of a number."""
+
+    features: list[FeatureName] = Field(min_length=1, max_length=10)
+    min_auc: Share = 0.6
+    max_mean_error: Share = 0.05
+
+
+class ListStabilityConfig(Config):
+    """Ask that the accounts on production's list mostly stay on it."""
+
+    cutoff: Cutoff = TopShareCut(value=0.1)
+    min_stay: Share = 0.5
+
+
+class LeakSuspicionConfig(Config):
+    """Ask that the probes suspect no leak, and that no single feature has nearly all importance."""
+
+    max_importance_share: Share = 0.8
 
 
 class EvaluationConfig(Config):
@@ -179,6 +215,9 @@ class EvaluationConfig(Config):
     confidence: Annotated[Number, Field(ge=0.5, lt=1)] = 0.95
     evidence: Literal["auto", "test_side"] = "auto"  # auto: refit in folds where the test side has too few churners
     profit: ProfitConfig | None = None
+    segments: SegmentsConfig | None = None
+    list_stability: ListStabilityConfig | None = None
+    leak_suspicion: LeakSuspicionConfig | None = None
 
 
 class ProbabilityTiers(Config):

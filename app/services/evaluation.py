@@ -71,6 +71,7 @@ class Evaluations:
             gathered = await self._evidence.gather(
                 candidate,
                 cross_fitted=config.evidence == "auto",
+                segments=config.segments.features if config.segments else (),
                 progress=lambda share: context.progress("refit in folds", 0.1 + 0.8 * share),
             )
             await context.step("judge", 0.9)

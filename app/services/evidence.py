@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from app.db import Sessions
 from app.errors import Conflict
@@ -17,6 +18,7 @@ from app.ml.frame import Floats, Frame
 from app.ml.gate import Evidence, Production
 from app.ml.instants import Bools, fair_rows
 from app.ml.scorer import Scorer
+from app.ml.segments import cut_segments
 from app.services.bundles import Bundles
 from app.services.candidate import Candidate, knowledge_of, read_made_by
 from app.services.cross_fit import MAX_ROWS, Made, Progress, cross_fit, too_many_rows, wants_cross_fit
@@ -66,6 +68,21 @@ class _TestRows:
 
 
 @dataclass(frozen=True)
+class _Active:
+    """Scores of active accounts, and of how many there are these were taken."""
+
+    scores: Floats
+    accounts: pa.Array
+    n: int
+
+    def of(self, accounts: pa.Array) -> Floats:
+        """The score of each of these accounts; NaN for those that have none."""
+        at = pc.index_in(accounts, value_set=self.accounts)
+        found: Floats = np.append(self.scores, np.nan)[at.fill_null(self.scores.size).to_numpy()]
+        return found
+
+
+@dataclass(frozen=True)
 class Gathered:
     """Evidence, the keys of its rows and of the churners that it is judged by, and which rows those are."""
 
@@ -86,13 +103,22 @@ class EvidenceRoom:
         self._n_threads = n_threads
 
     async def gather(
-        self, candidate: Candidate, *, cross_fitted: bool = False, progress: Progress = lambda share: None
+        self,
+        candidate: Candidate,
+        *,
+        cross_fitted: bool = False,
+        segments: Sequence[str] = (),
+        progress: Progress = lambda share: None,
     ) -> Gathered:
-        """The evidence, and which rows it rests on; `cross_fitted` wherever the test side has too few churners."""
+        """The evidence, and which rows it rests on; `cross_fitted` wherever the test side has too few churners.
+
+        `segments` are the features by which the rows are parted.
+        """
         scorer = await self._bundles.load_bytes(candidate.trained.bundle_sha256)
         test = await self._test_rows(candidate, scorer.bundle.plan)
         champion, anchor = await self._champion(candidate), await self._anchor(candidate)
-        active, n_active = await self._score_active(candidate, test.rows, scorer)
+        active = await self._score_active(candidate, test.rows, scorer)
+        parted = await asyncio.to_thread(cut_segments, test.frame.features, segments)
         p_model = await _score(scorer, test.frame, "the version")
         p_baseline = p_model
         if not candidate.is_baseline:
@@ -106,14 +132,21 @@ class EvidenceRoom:
             p_baseline=p_baseline,
             development_churn_rate=report["development_churn_rate"],
             reference_scores=np.frombuffer(candidate.trained.reference_scores, dtype="<f4").astype(np.float64),
-            active_scores=active,
+            active_scores=active.scores,
             fold_importances=np.asarray(report["fold_importances"], dtype=np.float64),
             feature_names=tuple(report["feature_names"]),
-            production=await self._production(candidate, test, champion, anchor),
+            production=await self._production(candidate, test, champion, anchor, active),
             baseline_is_model=candidate.is_baseline,
             known=None if candidate.training.split["kind"] == "random" else test.known,
+            segment_features=parted.features,
+            segment_names=parted.names,
+            segment_codes=parted.codes if parted.features else None,
+            suspected_leaks=_suspected(candidate.training),
         )
-        keys, rows = await asyncio.to_thread(row_keys, test.frame), _describe(candidate, test, n_active, active.size)
+        keys, rows = (
+            await asyncio.to_thread(row_keys, test.frame),
+            _describe(candidate, test, active.n, active.scores.size),
+        )
         n_churners = int(evidence.y.sum())
         if not cross_fitted or not wants_cross_fit(test.rows.frame, n_churners):
             return Gathered(evidence, keys, keys[evidence.y == 1], rows)
@@ -183,7 +216,7 @@ class EvidenceRoom:
         return _Rival(version, await self._bundles.load(version), trained, training)
 
     async def _production(
-        self, candidate: Candidate, test: _TestRows, champion: _Rival | None, anchor: _Rival | None
+        self, candidate: Candidate, test: _TestRows, champion: _Rival | None, anchor: _Rival | None, active: _Active
     ) -> Production | None:
         """The champion, and the anchor where there is one, on the rows that are fair to them too."""
         if champion is None:
@@ -191,13 +224,14 @@ class EvidenceRoom:
         fair = test.fair_to(champion.training)
         if anchor is not None:
             fair &= test.fair_to(anchor.training)
-        active, _ = await self._score_active(candidate, test.rows, champion.scorer)
+        theirs = await self._score_active(candidate, test.rows, champion.scorer)
         return Production(
             version=champion.version,
             p=await self._score_rival(candidate, test, champion),
             fair=fair,
             same_recipe=candidate.same_recipe,
-            active_scores=active,
+            active_scores=theirs.scores,
+            active_paired=theirs.of(active.accounts),
             anchor_version=anchor.version if anchor else None,
             anchor_p=await self._score_rival(candidate, test, anchor) if anchor else None,
         )
@@ -217,17 +251,18 @@ class EvidenceRoom:
         keys = {key: at for at, key in enumerate(_keys(frame))}
         return frame.take(np.array([keys[key] for key in _keys(some)], dtype=np.int64))
 
-    async def _score_active(self, candidate: Candidate, rows: TrainingRows, scorer: Scorer) -> tuple[Floats, int]:
-        """Scores of the active accounts of the newest revision, and how many accounts there are."""
+    async def _score_active(self, candidate: Candidate, rows: TrainingRows, scorer: Scorer) -> _Active:
+        """Scores of the active accounts of the newest revision."""
         async with self._sessions() as session:
             newest = await get_revision(session, candidate.dataset)
         step = -(-newest.n_accounts // MAX_ACTIVE) or 1
-        scores, n_active = [np.empty(0)], 0
+        scores, accounts, n_active = [np.empty(0)], [pa.array([], pa.string())], 0
         async for chunk in self._active(candidate.dataset, newest, rows, scorer.bundle.plan):
             taken = chunk.take(np.arange(-n_active % step, len(chunk), step))
             n_active += len(chunk)
             scores.append(await _score(scorer, taken, "a version"))
-        return np.concatenate(scores), n_active
+            accounts.append(taken.accounts)
+        return _Active(np.concatenate(scores), pa.concat_arrays(accounts), n_active)
 
     async def _active(self, dataset: Dataset, newest: Revision, rows: TrainingRows, plan: Plan) -> AsyncIterator[Frame]:
         """The active accounts; in dated data without a newer instant everybody of the instant that judges.
@@ -317,3 +352,11 @@ def _as_trained(candidate: Candidate, rows: TrainingRows) -> bool | None:
     features = [each for each in rows.features if each.name in learned]
     found = training_data_hash(rows.frame, rows.sides, features)
     return bool(found == candidate.trained.report["training_data_hash"])
+
+
+def _suspected(training: Training) -> tuple[str, ...]:
+    """The leaks that the probes of the training only suspect, but for those accepted by name."""
+    accepted = training.config["training"].get("accept_leaks", [])
+    return tuple(
+        each["name"] for each in training.leaks if each["level"] == "suspected" and each["name"] not in accepted
+    )

@@ -7,6 +7,7 @@ from scipy.special import expit, logit
 
 from app.stats.arrays import Estimate, Floats, Ints, cluster_sums
 from app.stats.calibration import calibration_line
+from app.stats.thresholds import top_cut
 
 _SMALLEST = 1e-15  # as in `calibration_line`
 
@@ -50,6 +51,33 @@ def ratio_of(part: Floats, whole: Floats) -> Figure:
         return Figure(float("nan"), np.full(part.size, np.nan))
     ratio = float(part.sum() / total)
     return Figure(ratio, (part - ratio * whole) / (total / part.size))
+
+
+def hits_in_top_share(y: Floats, score: Floats, top_share: float) -> tuple[Floats, Floats]:
+    """For each row what it adds to the churners among the riskiest, and the share of rows that these are.
+
+    The first sums up to the churners flagged. As the share flagged is fixed, a row above the cut-off pushes another one
+    below it, which churns as those near the cut-off do: that is taken off, evenly given back.
+
+    Parameters
+    ----------
+    y, score : ndarray of shape (n,)
+        1 churned, 0 stayed; larger means more at risk. n above 0.
+    top_share : float
+        0..1; equal scores are not parted, so that the share flagged may be smaller.
+
+    Returns
+    -------
+    two ndarrays of shape (n,)
+        To be taken as sums by `mean_of` or `ratio_of`; the second is constant.
+    """
+    n_flagged = int((score >= top_cut(score, round(top_share * y.size))).sum())
+    flagged, order = np.zeros(y.size), np.argsort(-score, kind="stable")
+    flagged[order[:n_flagged]] = 1.0
+    n_near = max(y.size // 20, 20)  # on either side: few enough to be near, enough to tell a rate
+    near = order[max(n_flagged - n_near, 0) : n_flagged + n_near]
+    share = np.full(y.size, n_flagged / y.size)
+    return y * flagged - y[near].mean() * (flagged - share), share
 
 
 def average_precision_of(y: Floats, score: Floats) -> Figure:

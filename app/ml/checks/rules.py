@@ -11,7 +11,7 @@ from app.stats.looks import look_confidence
 from app.stats.power import churners_needed
 
 MIN_CHURNERS = 20  # under it nothing that compares churners with others can pass or fail
-N_CHECKS = 6  # the chances to fail that share the error allowed
+N_CHECKS = 6  # those that are always on
 STATED_DIFFERENCES = (0.01, 0.02)
 FIRST_LOOK = Look()
 
@@ -27,9 +27,21 @@ class Measured(Protocol):
         """Its interval."""
 
 
+def count_checks(config: EvaluationConfig) -> int:
+    """How many checks are on: the chances to fail that share the error allowed."""
+    asks_profit = config.profit is not None and config.profit.require is not None
+    further = (config.segments, config.list_stability, config.leak_suspicion)
+    return N_CHECKS + asks_profit + sum(each is not None for each in further)
+
+
+def error_of_failing(config: EvaluationConfig) -> float:
+    """One check's share of the error allowed: 0.8 % of 5 % where the six are on."""
+    return (1 - config.confidence) / count_checks(config)
+
+
 def failing_confidence(config: EvaluationConfig) -> float:
-    """The confidence at which a check fails: the error allowed, shared by the six; 99.2 % at 95 %."""
-    return 1 - (1 - config.confidence) / N_CHECKS
+    """The confidence at which a check fails: 99.2 % at 95 % where the six are on."""
+    return 1 - error_of_failing(config)
 
 
 def passing_confidence(look: Look, config: EvaluationConfig) -> float:
