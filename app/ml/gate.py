@@ -26,10 +26,12 @@ __all__ = ["Check", "CrossFit", "Evidence", "Judgement", "Power", "Production", 
 _DATED = ("Each fold judges accounts it has not met, at instants it has: how a model ages is not in these figures.",)
 FEW_CHURNERS = 200  # under it one test side says little, and the answer says so: STATISTICS.md section 3
 STATED = 0.02
+N_DRAWS = 1000  # of the bootstrap that is shown beside DeLong's interval, on at most so many cells (rows times draws):
+MAX_CELLS = 100_000_000
 TIRED_LOOK = 5  # from this look on a test side should be replaced: STATISTICS.md section 3
 
 
-def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
+def judge(evidence: Evidence, config: EvaluationConfig, *, n_draws: int = N_DRAWS) -> Judgement:
     """Run the six checks and recommend.
 
     `reject` on any fail. `promote` where the deciding check passes and every other that could not decide has its
@@ -43,6 +45,8 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         Scores, labels and what else the checks read.
     config : EvaluationConfig
         Thresholds and confidence.
+    n_draws : int
+        Of the bootstrap that is shown in the details of the deciding check; 0 for none. It decides nothing.
     """
     evidence = replace(evidence, accounts=cluster_codes(evidence.accounts, evidence.y.size))
     checks = (
@@ -58,7 +62,7 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
     power = _power(evidence, measures_of(evidence), checks, config)
     deciding = "thresholds" if evidence.production is None else "improvement_over_production"
     return Judgement(
-        checks=checks,
+        checks=_with_bootstrap(checks, deciding, evidence, config, n_draws),
         recommendation=recommendation,
         provisional=provisional,
         rule=rule_of(evidence.production, config),
@@ -75,6 +79,22 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
             *_look_sentence(evidence, config),
             *_few_sentence(evidence),
         ),
+    )
+
+
+def _with_bootstrap(
+    checks: Sequence[Check], deciding: str, evidence: Evidence, config: EvaluationConfig, n_draws: int
+) -> tuple[Check, ...]:
+    """The checks, with a bootstrap of the deciding one's figure in its details: the other way to the same error."""
+    n_draws = min(n_draws, MAX_CELLS // max(evidence.y.size, 1))
+    rival = None if evidence.production is None else Rival.PRODUCTION
+    found = measures_of(evidence).bootstrap(rival, n_draws=n_draws) if n_draws else None
+    if found is None:
+        return tuple(checks)
+    interval = found.interval(config.confidence)
+    told = {"se": found.se, "interval": interval, "confidence": config.confidence, "n_draws": found.values.size}
+    return tuple(
+        replace(each, details={**each.details, "bootstrap": told}) if each.name == deciding else each for each in checks
     )
 
 

@@ -252,3 +252,18 @@ def test_rates_of_promotion_are_those_that_were_stated() -> None:
     assert better.promoted >= 0.9
     assert better.passes == pytest.approx(better.stated_power, abs=0.08)
     assert equal.se_constant == pytest.approx(0.122, abs=0.02)
+
+
+@pytest.mark.parametrize("production_auc", [None, 0.78])
+def test_the_deciding_check_shows_a_bootstrap_beside_delong(production_auc: float | None) -> None:
+    evidence = draw(20, n=1500, production_auc=production_auc)
+    found = judge(evidence, CONFIG)
+    for check in found.checks:
+        assert ("bootstrap" in check.details) == (check.name == found.deciding_check)
+    check = of(found, found.deciding_check)
+    assert check.interval is not None
+    assert check.details["bootstrap"]["n_draws"] == 1000
+    assert check.details["bootstrap"]["interval"] == pytest.approx(check.interval, abs=0.006)
+    without = judge(evidence, CONFIG, n_draws=0)
+    assert "bootstrap" not in of(without, found.deciding_check).details
+    assert without.recommendation is found.recommendation
