@@ -18,7 +18,7 @@ from app.ml.checks.thresholds import auc_verdict, check_thresholds
 from app.ml.checks.trust import check_calibration, check_distribution, check_stability
 from app.ml.judgement import Check, CrossFit, Evidence, Judgement, Power, Production, Recommendation, Verdict
 from app.schemas.config import EvaluationConfig
-from app.stats.arrays import cluster_codes
+from app.stats.arrays import cluster_codes, normal_quantile
 from app.stats.power import pass_probability, planned_se
 
 __all__ = ["Check", "CrossFit", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
@@ -76,6 +76,7 @@ def judge(evidence: Evidence, config: EvaluationConfig, *, n_draws: int = N_DRAW
         sentences=(
             _summary(checks, deciding, recommendation, provisional=provisional, as_good=as_good),
             *_baseline_sentence(checks[1], as_good=as_good),
+            *_weak_sentence(evidence, config),
             *_look_sentence(evidence, config),
             *_few_sentence(evidence),
         ),
@@ -117,11 +118,12 @@ def _power(evidence: Evidence, measures: Measures, checks: Sequence[Check], conf
     """How often the deciding check would pass a model that is truly equal, better or worse."""
     production, confidence = evidence.production, passing_confidence(evidence.look, config)
     if production is None:
-        y, check, threshold = measures.labels(), checks[0], 0.0
+        y, check, threshold, weak = measures.labels(), checks[0], 0.0, False
         se = different_se = measures.auc().se
     else:
         y, check = measures.labels(Rival.PRODUCTION), checks[2]
         threshold = production_threshold(production, config)
+        weak = rule_of(production, config) == "no_harm"
         se = float(check.details["se"])
         different_se = max(se, planned_se(count_churners(y)))  # a model that truly differs also ranks differently
 
@@ -130,6 +132,9 @@ def _power(evidence: Evidence, measures: Measures, checks: Sequence[Check], conf
             return 0.0
         if not isfinite(error):
             return None
+        if weak:  # the estimate alone must reach the margin, or the half width where that is less
+            reach = max(threshold, -normal_quantile(config.confidence) * error)
+            return pass_probability(true_difference, se=error, threshold=reach, confidence=0.0)
         return pass_probability(
             true_difference, se=error, threshold=threshold, confidence=confidence, degrees=measures.degrees
         )
@@ -181,6 +186,14 @@ def _baseline_sentence(check: Check, *, as_good: bool) -> tuple[str, ...]:
     return (
         f"The logistic baseline is as good or better: the model's AUC is {check.estimate:+.3f} against it. "
         f"It is simpler, and can be registered, judged and promoted like any other version.",
+    )
+
+
+def _weak_sentence(evidence: Evidence, config: EvaluationConfig) -> tuple[str, ...]:
+    if rule_of(evidence.production, config) != "no_harm":
+        return ()
+    return (
+        "Weak evidence: the policy promotes what is not shown to be worse, which is no evidence that it is as good.",
     )
 
 

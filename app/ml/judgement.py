@@ -191,7 +191,7 @@ class Judgement:
 
     Attributes
     ----------
-    rule : 'better', 'not_worse', or 'first_champion' where nothing is in production
+    rule : 'better', 'not_worse', 'no_harm', or 'first_champion' where nothing is in production
     deciding_check : name of the check that must pass
     provisional : promoted on an estimate that too few churners stand behind
     insufficient : names of the checks that could not decide
@@ -215,12 +215,18 @@ class Judgement:
     confidence: float
     sentences: tuple[str, ...]
 
+    @property
+    def weak_evidence(self) -> bool:
+        """The rule is met by whatever is not shown to be worse."""
+        return self.rule == "no_harm"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data without NaN."""
         return {
             "recommendation": self.recommendation.value,
             "provisional": self.provisional,
             "rule": self.rule,
+            "weak_evidence": self.weak_evidence,
             "deciding_check": self.deciding_check,
             "insufficient": list(self.insufficient),
             "baseline_as_good": self.baseline_as_good,

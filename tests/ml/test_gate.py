@@ -267,3 +267,35 @@ def test_the_deciding_check_shows_a_bootstrap_beside_delong(production_auc: floa
     without = judge(evidence, CONFIG, n_draws=0)
     assert "bootstrap" not in of(without, found.deciding_check).details
     assert without.recommendation is found.recommendation
+
+
+def test_no_harm_promotes_what_is_not_shown_to_be_worse_and_says_how_weak_that_is() -> None:
+    config = EvaluationConfig(promotion_rule="no_harm")
+    evidence = draw(23, n=800, auc=0.79, production_auc=0.79)
+    found, strict = judge(evidence, config), judge(evidence, EvaluationConfig(promotion_rule="not_worse"))
+    check = of(found, "improvement_over_production")
+    assert check.interval is not None
+    assert check.interval.low < -0.01 < 0 < check.interval.high
+    assert of(strict, "improvement_over_production").verdict is Verdict.INSUFFICIENT
+    assert (check.verdict, check.threshold) == (Verdict.PASS, -0.01)
+    assert found.recommendation is Recommendation.PROMOTE
+    assert found.to_json()["weak_evidence"]
+    assert any(sentence.startswith("Weak evidence") for sentence in found.sentences)
+    assert not strict.to_json()["weak_evidence"]
+
+
+@pytest.mark.parametrize("auc", [0.77, 0.70])
+def test_no_harm_does_not_promote_what_lies_lower_or_is_shown_to_be_worse(auc: float) -> None:
+    evidence = draw(22, n=1500, auc=auc, baseline_auc=0.6, production_auc=0.80)
+    found = judge(evidence, EvaluationConfig(promotion_rule="no_harm"))
+    check = of(found, "improvement_over_production")
+    assert check.verdict is not Verdict.PASS
+    assert found.recommendation is not Recommendation.PROMOTE
+
+
+def test_power_under_no_harm_is_how_often_it_passes() -> None:
+    """Simulated on the scale of the difference: an estimate above -.01 whose interval reaches 0."""
+    found = judge(draw(23, n=1500, production_auc=0.80), EvaluationConfig(promotion_rule="no_harm"))
+    se = of(found, "improvement_over_production").details["se"]
+    drawn = np.random.default_rng(1).normal(0.0, se, 200_000)
+    assert found.power.equal == pytest.approx(np.mean((drawn >= -0.01) & (drawn + 1.96 * se >= 0)), abs=0.005)
