@@ -160,7 +160,8 @@ def _summary(
     wrong = [check.name for check in open_checks if not check.right_side]
     if recommendation is Recommendation.HOLD:
         held_by = checks[1] if as_good and decider is checks[0] else decider
-        return _wrong_side(wrong) if wrong else f"Hold: {held_by.sentence}"
+        unknown = wrong and "refused" not in decider.details
+        return _wrong_side(wrong) if unknown else f"Hold: {held_by.sentence}"
     told = "Promote provisionally: no check fails and every estimate is on the right side, but" if provisional else ""
     others = [check.name for check in open_checks]
     if provisional:

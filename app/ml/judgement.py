@@ -49,6 +49,7 @@ class Production:
     active_scores : ndarray of shape (a,) or None; its probabilities of the active accounts
     anchor_version, anchor_p : the last version promoted as better and its probabilities of shape (n,); None where
         that is the version in production itself
+    unfair : where no row is fair to both, why, as a sentence
     """
 
     version: int
@@ -58,6 +59,7 @@ class Production:
     active_scores: Floats | None = None
     anchor_version: int | None = None
     anchor_p: Floats | None = None
+    unfair: str = ""
 
 
 @dataclass(frozen=True)

@@ -299,3 +299,15 @@ def test_power_under_no_harm_is_how_often_it_passes() -> None:
     se = of(found, "improvement_over_production").details["se"]
     drawn = np.random.default_rng(1).normal(0.0, se, 200_000)
     assert found.power.equal == pytest.approx(np.mean((drawn >= -0.01) & (drawn + 1.96 * se >= 0)), abs=0.005)
+
+
+def test_without_a_fair_row_the_comparison_is_refused_with_the_reason() -> None:
+    evidence = draw(24, production_auc=0.7)
+    assert evidence.production is not None
+    nowhere = replace(evidence.production, fair=np.zeros(evidence.y.size, dtype=bool), unfair="it has seen them all.")
+    found = judge(replace(evidence, production=nowhere), CONFIG)
+    check = of(found, "improvement_over_production")
+    assert check.sentence == "No comparison with version 1 in production: it has seen them all."
+    assert check.details["refused"] == "it has seen them all."
+    assert (check.verdict, found.recommendation) == (Verdict.INSUFFICIENT, Recommendation.HOLD)
+    assert found.sentences[0] == f"Hold: {check.sentence}"

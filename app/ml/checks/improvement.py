@@ -147,8 +147,9 @@ def check_production(evidence: Evidence, config: EvaluationConfig) -> Check:
     """AUC above production's, on the rows fair to both, by the promotion rule in force.
 
     `better` asks for `min_improvement_over_production`; `not_worse` for no more than `not_worse_margin` below, and the
-    same against the anchor, the last version promoted as better. `no_harm` asks of either for an estimate no more than that
-    margin below, and an interval that is not wholly below 0: weak evidence, the same at every look.
+    same against the anchor, the last version promoted as better. `no_harm` asks of either for an estimate no more than
+    that margin below, and an interval that is not wholly below 0: weak evidence, the same at every look. Without rows
+    that are fair to both the comparison is refused.
     """
     production = evidence.production
     if production is None:
@@ -159,6 +160,10 @@ def check_production(evidence: Evidence, config: EvaluationConfig) -> Check:
     threshold, rule = production_threshold(production, config), rule_of(production, config)
     found = Comparison(measures, Rival.PRODUCTION, name, threshold, evidence.look, config, rule)
     check = found.to_check("improvement_over_production", {"rule": rule, "against_version": production.version})
+    if production.unfair and not found.labels.size:
+        return replace(
+            check, sentence=f"No comparison with {name}: {production.unfair}", details=_refused(check, production)
+        )
     if rule == "better" or production.anchor_version is None:
         return check
     name = f"{whose}version {production.anchor_version}, the last promoted as better"
@@ -176,6 +181,10 @@ def _no_production(config: EvaluationConfig) -> Check:
         sentence="Nothing is in production yet.",
         right_side=True,
     )
+
+
+def _refused(check: Check, production: Production) -> dict[str, Any]:
+    return {**check.details, "refused": production.unfair}
 
 
 def _with_anchor(check: Check, production: Production, against: Comparison) -> Check:
