@@ -26,6 +26,7 @@ from app.services.monitoring import Monitoring
 from app.services.online import Online
 from app.services.outcomes import Outcomes
 from app.services.promotion import Promotions
+from app.services.rejudging import REJUDGE
 from app.services.scores import Scores
 from app.services.scoring import Scoring
 from app.services.training import Trainings
@@ -121,6 +122,7 @@ class Services:
         return {
             "train": self.training.run,
             "evaluate": self.evaluation.run,
+            REJUDGE: self.evaluation.run,
             "score": self.scoring.run,
             "monitor": self.monitoring.run,
             "mirror_aliases": self.aliases.run,

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, ge=1)
     n_threads: int | None = Field(default=None, ge=1)
     champion_poll_seconds: float = Field(default=1.0, gt=0)
+    rejudge_seconds: float = Field(default=60.0, gt=0)
     admin_token: SecretStr | None = Field(default=None, min_length=16)
     query_hosts: Annotated[tuple[str, ...] | None, NoDecode] = None
 

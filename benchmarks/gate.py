@@ -79,7 +79,11 @@ def study(n: int, rate: float, difference: float, *, same_recipe: bool, runs: in
     """Judge `runs` drawn candidates against a production model of AUC .75 under the default config."""
     rng, config = np.random.default_rng(seed), EvaluationConfig()
     judged = [
-        judge(draw_evidence(rng, n, rate, auc=0.75 + difference, production_auc=0.75, same_recipe=same_recipe), config)
+        judge(
+            draw_evidence(rng, n, rate, auc=0.75 + difference, production_auc=0.75, same_recipe=same_recipe),
+            config,
+            n_draws=0,
+        )
         for _ in range(runs)
     ]
     deciding = [judgement.checks[2] for judgement in judged]

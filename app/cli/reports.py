@@ -259,11 +259,18 @@ def show_new_policy(document: Json) -> None:
 def show_promotion(entry: Json) -> None:
     """A new entry of the ledger."""
     before = f" in place of version {entry['from_version']}" if entry["from_version"] else ""
-    marks = "".join(f", {mark}" for mark in ("forced", "provisional") if entry[mark])
+    marks = "".join(f", {mark.replace('_', ' ')}" for mark in ("forced", "provisional", "weak_evidence") if entry[mark])
     say(f"Version {entry['to_version']} is in {entry['stage']}{before} ({entry['action']}{marks}).")
     in_production = entry["stage"] == "Production"
     which = f"--dataset {entry['dataset']}" if in_production else f"--model-version {entry['to_version']}"
     say_next(f"holdfast score {which}")
+
+
+def _proviso(item: Json) -> str:
+    """Of a provisional champion, and what the verdict since has said."""
+    if not item["provisional"]:
+        return ""
+    return {True: ", confirmed", False: ", not confirmed", None: ", provisional"}[item["confirmed"]]
 
 
 def show_history(versions: Sequence[Json]) -> None:
@@ -274,7 +281,7 @@ def show_history(versions: Sequence[Json]) -> None:
             escape(item["dataset"]),
             escape(item["model_type"] + (" (baseline)" if item["role"] == "baseline" else "")),
             number(item["test_roc_auc"]),
-            escape(item["stage"] or "-") + (", provisional" if item["provisional"] else ""),
+            escape(item["stage"] or "-") + _proviso(item),
             coloured(item["verdict"]["recommendation"]) if item["verdict"] else "-",
             escape(item["experiment"]),
             when(item["registered_at"]),

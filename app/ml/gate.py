@@ -19,7 +19,7 @@ from app.ml.checks.thresholds import auc_verdict, check_thresholds
 from app.ml.checks.trust import check_calibration, check_distribution, check_stability
 from app.ml.judgement import Check, CrossFit, Evidence, Judgement, Power, Production, Recommendation, Verdict
 from app.schemas.config import EvaluationConfig
-from app.stats.arrays import cluster_codes
+from app.stats.arrays import cluster_codes, normal_quantile
 from app.stats.power import pass_probability, planned_se
 
 __all__ = ["Check", "CrossFit", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
@@ -27,10 +27,12 @@ __all__ = ["Check", "CrossFit", "Evidence", "Judgement", "Power", "Production", 
 _DATED = ("Each fold judges accounts it has not met, at instants it has: how a model ages is not in these figures.",)
 FEW_CHURNERS = 200  # under it one test side says little, and the answer says so: STATISTICS.md section 3
 STATED = 0.02
+N_DRAWS = 1000  # of the bootstrap that is shown beside DeLong's interval, on at most so many cells (rows times draws):
+MAX_CELLS = 100_000_000
 TIRED_LOOK = 5  # from this look on a test side should be replaced: STATISTICS.md section 3
 
 
-def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
+def judge(evidence: Evidence, config: EvaluationConfig, *, n_draws: int = N_DRAWS) -> Judgement:
     """Run the six checks, and those that the policy asks for beside them, and recommend.
 
     `reject` on any fail. `promote` where the deciding check passes and every other that could not decide has its
@@ -44,6 +46,8 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         Scores, labels and what else the checks read.
     config : EvaluationConfig
         Thresholds and confidence.
+    n_draws : int
+        Of the bootstrap that is shown in the details of the deciding check; 0 for none. It decides nothing.
     """
     evidence = replace(evidence, accounts=cluster_codes(evidence.accounts, evidence.y.size))
     checks = (
@@ -60,7 +64,7 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
     power = _power(evidence, measures_of(evidence), checks, config)
     deciding = "thresholds" if evidence.production is None else "improvement_over_production"
     return Judgement(
-        checks=checks,
+        checks=_with_bootstrap(checks, deciding, evidence, config, n_draws),
         recommendation=recommendation,
         provisional=provisional,
         rule=rule_of(evidence.production, config),
@@ -74,9 +78,26 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         sentences=(
             _summary(checks, deciding, recommendation, provisional=provisional, as_good=as_good),
             *_baseline_sentence(checks[1], as_good=as_good),
+            *_weak_sentence(evidence, config),
             *_look_sentence(evidence, config),
             *_few_sentence(evidence),
         ),
+    )
+
+
+def _with_bootstrap(
+    checks: Sequence[Check], deciding: str, evidence: Evidence, config: EvaluationConfig, n_draws: int
+) -> tuple[Check, ...]:
+    """The checks, with a bootstrap of the deciding one's figure in its details: the other way to the same error."""
+    n_draws = min(n_draws, MAX_CELLS // max(evidence.y.size, 1))
+    rival = None if evidence.production is None else Rival.PRODUCTION
+    found = measures_of(evidence).bootstrap(rival, n_draws=n_draws) if n_draws else None
+    if found is None:
+        return tuple(checks)
+    interval = found.interval(config.confidence)
+    told = {"se": found.se, "interval": interval, "confidence": config.confidence, "n_draws": found.values.size}
+    return tuple(
+        replace(each, details={**each.details, "bootstrap": told}) if each.name == deciding else each for each in checks
     )
 
 
@@ -99,11 +120,12 @@ def _power(evidence: Evidence, measures: Measures, checks: Sequence[Check], conf
     """How often the deciding check would pass a model that is truly equal, better or worse."""
     production, confidence = evidence.production, passing_confidence(evidence.look, config)
     if production is None:
-        y, check, threshold = measures.labels(), checks[0], 0.0
+        y, check, threshold, weak = measures.labels(), checks[0], 0.0, False
         se = different_se = measures.auc().se
     else:
         y, check = measures.labels(Rival.PRODUCTION), checks[2]
         threshold = production_threshold(production, config)
+        weak = rule_of(production, config) == "no_harm"
         se = float(check.details["se"])
         different_se = max(se, planned_se(count_churners(y)))  # a model that truly differs also ranks differently
 
@@ -112,6 +134,9 @@ def _power(evidence: Evidence, measures: Measures, checks: Sequence[Check], conf
             return 0.0
         if not isfinite(error):
             return None
+        if weak:  # the estimate alone must reach the margin, or the half width where that is less
+            reach = max(threshold, -normal_quantile(config.confidence) * error)
+            return pass_probability(true_difference, se=error, threshold=reach, confidence=0.0)
         return pass_probability(
             true_difference, se=error, threshold=threshold, confidence=confidence, degrees=measures.degrees
         )
@@ -137,7 +162,8 @@ def _summary(
     wrong = [check.name for check in open_checks if not check.right_side]
     if recommendation is Recommendation.HOLD:
         held_by = checks[1] if as_good and decider is checks[0] else decider
-        return _wrong_side(wrong) if wrong else f"Hold: {held_by.sentence}"
+        unknown = wrong and "refused" not in decider.details
+        return _wrong_side(wrong) if unknown else f"Hold: {held_by.sentence}"
     told = "Promote provisionally: no check fails and every estimate is on the right side, but" if provisional else ""
     others = [check.name for check in open_checks]
     if provisional:
@@ -163,6 +189,14 @@ def _baseline_sentence(check: Check, *, as_good: bool) -> tuple[str, ...]:
     return (
         f"The logistic baseline is as good or better: the model's AUC is {check.estimate:+.3f} against it. "
         f"It is simpler, and can be registered, judged and promoted like any other version.",
+    )
+
+
+def _weak_sentence(evidence: Evidence, config: EvaluationConfig) -> tuple[str, ...]:
+    if rule_of(evidence.production, config) != "no_harm":
+        return ()
+    return (
+        "Weak evidence: the policy promotes what is not shown to be worse, which is no evidence that it is as good.",
     )
 
 

@@ -51,6 +51,7 @@ class Production:
         that is the version in production itself
     active_paired : ndarray of shape (a,) or None; its probabilities of the candidate's active accounts, NaN for those
         that it did not score
+    unfair : where no row is fair to both, why, as a sentence
     """
 
     version: int
@@ -61,6 +62,7 @@ class Production:
     anchor_version: int | None = None
     anchor_p: Floats | None = None
     active_paired: Floats | None = None
+    unfair: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class Judgement:
 
     Attributes
     ----------
-    rule : 'better', 'not_worse', or 'first_champion' where nothing is in production
+    rule : 'better', 'not_worse', 'no_harm', or 'first_champion' where nothing is in production
     deciding_check : name of the check that must pass
     provisional : promoted on an estimate that too few churners stand behind
     insufficient : names of the checks that could not decide
@@ -225,12 +227,18 @@ class Judgement:
     confidence: float
     sentences: tuple[str, ...]
 
+    @property
+    def weak_evidence(self) -> bool:
+        """The rule is met by whatever is not shown to be worse."""
+        return self.rule == "no_harm"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data without NaN."""
         return {
             "recommendation": self.recommendation.value,
             "provisional": self.provisional,
             "rule": self.rule,
+            "weak_evidence": self.weak_evidence,
             "deciding_check": self.deciding_check,
             "insufficient": list(self.insufficient),
             "baseline_as_good": self.baseline_as_good,

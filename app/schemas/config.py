@@ -205,7 +205,7 @@ class EvaluationConfig(Config):
     min_improvement_over_baseline: Annotated[Number, Field(ge=-1, le=1)] = 0.0
     min_improvement_over_production: Annotated[Number, Field(ge=-1, le=1)] = 0.0
     not_worse_margin: Annotated[Number, Field(ge=0, le=0.5)] = 0.01
-    promotion_rule: Literal["better", "not_worse"] | None = None
+    promotion_rule: Literal["better", "not_worse", "no_harm"] | None = None
     min_calibration_slope: Annotated[Number, Field(gt=0)] = 0.8
     max_calibration_slope: Annotated[Number, Field(gt=0)] = 1.25
     max_calibration_mean_error: Share = 0.01

@@ -59,6 +59,7 @@ class EvaluationOut(BodyOut):
     provisional: bool
     advisory: bool = Field(description="Judged by another bar than the policy in force; promotes nothing.")
     rule: str
+    weak_evidence: bool = Field(description="By the rule `no_harm`, which only the policy can set.")
     sentences: list[str]
     checks: list[CheckOut]
     deciding_check: str

@@ -59,6 +59,10 @@ class VersionOut(BodyOut):
     dataset: str
     stage: Stage | None = Field(description="Production (the champion), Staging (the challenger), or neither.")
     provisional: bool = Field(description="It is the champion on an estimate that too few churners stand behind.")
+    confirmed: bool | None = Field(
+        description="Of a provisional champion: whether its newest verdict since, on outcomes that have matured, "
+        "promotes it without the proviso; null until there is one."
+    )
     model_type: str
     role: Role
     description: str | None

@@ -1,7 +1,7 @@
 """Evidence where the test side holds too few churners: recipes refitted in the same folds over all labelled rows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ from app.tables import TrainedModel, Training
 
 # 20 trainings of each recipe: at so many rows a few minutes with the default parameters and 30 columns.
 MAX_ROWS = 50_000
+Plan = Mapping[str, Any] | None
 Progress = Callable[[float], None]
-FrameOf = Callable[[dict[str, Any] | None], Awaitable[Frame]]
+FrameOf = Callable[[Plan], Awaitable[Frame]]
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class Made:
     name: str
     trained: TrainedModel
     training: Training
-    plan: dict[str, Any] | None
+    plan: Plan
 
     @property
     def recipe(self) -> Recipe:
         """What the training was asked for, but for all that changes no probability."""
         config = self.training.config
-        quiet = {"shap": False, "experiment": None, "tags": {}, "accept_leaks": []}
+        quiet: dict[str, Any] = {"shap": False, "experiment": None, "tags": {}, "accept_leaks": []}
         told = self.trained.report["features"]
         return Recipe(
             ModelConfig.model_validate(config["model"]),

@@ -24,7 +24,7 @@ from app.services.evaluation_rows import read_evaluations, select_evaluations
 from app.services.evidence import EvidenceRoom, Gathered
 from app.services.frames import Frames
 from app.services.jobs import JobContext, Jobs
-from app.services.looks import find_look, lock_looks
+from app.services.looks import count_new, find_look, lock_looks
 from app.services.models import Models
 from app.services.policy import gate_in_force
 from app.services.revisions import get_revision
@@ -61,7 +61,10 @@ class Evaluations:
         return await self._jobs.submit("evaluate", params, dataset_id=dataset.id, actor=actor)
 
     async def run(self, context: JobContext) -> dict[str, Any]:
-        """Judge, unless an attempt before this one has; the verdict is stored in one transaction."""
+        """Judge, unless an attempt before this one has; the verdict is stored in one transaction.
+
+        A champion that is judged again because outcomes may have matured is not, while too few new ones have.
+        """
         stored = await self._find(context.id)
         if stored is None:
             await context.step("read", 0.0)
@@ -69,17 +72,29 @@ class Evaluations:
                 candidate = await read_candidate(session, context.params["version"], context.params["revision_id"])
             config = EvaluationConfig.model_validate(context.params["evaluation"])
             gathered = await self._evidence.gather(
-                candidate,
+                _without_itself(candidate),
                 cross_fitted=config.evidence == "auto",
                 segments=config.segments.features if config.segments else (),
                 progress=lambda share: context.progress("refit in folds", 0.1 + 0.8 * share),
             )
+            n_new = await self._too_little_news(context, candidate, gathered)
+            if n_new is not None:
+                return {"judged": False, "version": candidate.version.version, "n_new_churners": n_new}
             await context.step("judge", 0.9)
             await self._judge(context, candidate, config, gathered)
             stored = await self._find(context.id)
         if stored is None:
             raise RuntimeError(f"the verdict of job {context.id} was stored, yet is not there")
         return stored.model_dump(mode="json")
+
+    async def _too_little_news(self, context: JobContext, candidate: Candidate, gathered: Gathered) -> int | None:
+        """The new churners, where they are fewer than the job asks for."""
+        wanted = context.params.get("min_new_churners", 0)
+        if not wanted:
+            return None
+        async with self._sessions() as session:
+            n_new = await count_new(session, candidate.version.version, gathered.churner_keys)
+        return n_new if n_new < wanted else None
 
     async def _judge(
         self, context: JobContext, candidate: Candidate, config: EvaluationConfig, gathered: Gathered
@@ -117,8 +132,11 @@ class Evaluations:
         self, context: JobContext, candidate: Candidate, config: EvaluationConfig, judgement: Judgement
     ) -> Evaluation:
         told = judgement.to_json()
-        if candidate.champion and candidate.champion.to_version == candidate.version.version:
-            told["sentences"] = [*told["sentences"], "It is the champion: this verdict is a check-up."]
+        if _is_champion(candidate):
+            told["sentences"] = [
+                *told["sentences"],
+                "It is the champion: this verdict is a check-up, as of a first one.",
+            ]
         return Evaluation(
             job_id=context.id,
             version=candidate.version.version,
@@ -162,6 +180,17 @@ class Evaluations:
             hint = f"POST /models/{number}/evaluate (`holdfast evaluate --version {number}`)."
             raise NotFound(f"Version {number} has no verdict of the gate that counts.", hint=hint)
         return found[0]
+
+
+def _is_champion(candidate: Candidate) -> bool:
+    return candidate.champion is not None and candidate.champion.to_version == candidate.version.version
+
+
+def _without_itself(candidate: Candidate) -> Candidate:
+    """The champion is not compared with itself, which it would always pass: it is judged as a first one."""
+    if not _is_champion(candidate):
+        return candidate
+    return replace(candidate, champion=None, champion_model=None, champion_training=None)
 
 
 async def _find_look(session: AsyncSession, candidate: Candidate, gathered: Gathered) -> Look:

@@ -69,6 +69,7 @@ def _out(row: EvaluationRow) -> EvaluationOut:
     return EvaluationOut(
         **{name: getattr(evaluation, name) for name in _KEPT},
         **{name: told[name] for name in _TOLD},
+        weak_evidence=evaluation.rule == "no_harm",
         evidence=told.get("evidence", "test_side"),  # verdicts of before knew no other
         test_side=told.get("test_side"),
         dataset=row.dataset,

@@ -221,14 +221,16 @@ class EvidenceRoom:
         """The champion, and the anchor where there is one, on the rows that are fair to them too."""
         if champion is None:
             return None
-        fair = test.fair_to(champion.training)
+        fair, other = test.fair_to(champion.training), champion
         if anchor is not None:
+            other = anchor if fair.any() else champion
             fair &= test.fair_to(anchor.training)
         theirs = await self._score_active(candidate, test.rows, champion.scorer)
         return Production(
             version=champion.version,
             p=await self._score_rival(candidate, test, champion),
             fair=fair,
+            unfair="" if fair.any() else _why_unfair(test, other),
             same_recipe=candidate.same_recipe,
             active_scores=theirs.scores,
             active_paired=theirs.of(active.accounts),
@@ -278,6 +280,18 @@ class EvidenceRoom:
             return
         async for chunk in source.active_chunks(chunk_size=CHUNK_SIZE):
             yield chunk
+
+
+def _why_unfair(test: _TestRows, rival: _Rival) -> str:
+    """Why no row of the test side can compare with another version, and what can be done."""
+    end = _told_end(rival.training)
+    if rival.training.split["kind"] == "random":
+        learned = f"{rival.name} learned from all accounts of this test side"
+    else:
+        newest = "" if test.rows.as_of is None else f", whose newest instant is {test.rows.as_of.isoformat()}"
+        learned = f"what {rival.name} learned ends at {end}, after the rows of this test side{newest}"
+    wait = f" of {end} or later" if end else " of other accounts"
+    return f"{learned}. Evaluate on a newer revision (`revision`) once rows{wait} have matured."
 
 
 async def _score(scorer: Scorer, frame: Frame, name: str) -> Floats:

@@ -24,9 +24,21 @@ async def find_look(session: AsyncSession, dataset_id: int, bundle_sha256: str, 
     query = query.join(Version, Version.version == Evaluation.version)
     query = query.outerjoin(StoredEvidence, StoredEvidence.evaluation_id == Evaluation.id)
     query = query.where(Version.dataset_id == dataset_id).order_by(Evaluation.id)
-    looks = [(sha256, _keys(stored)) for sha256, stored in (await session.execute(query)).all()]
+    looks = [(sha256, _keys_or_none(stored)) for sha256, stored in (await session.execute(query)).all()]
     return Look(*count_looks(churner_keys, looks, bundle_sha256))
 
 
-def _keys(stored: bytes | None) -> Ints | None:
-    return None if stored is None else np.frombuffer(stored, dtype="<i8").astype(np.int64)
+async def count_new(session: AsyncSession, version: int, churner_keys: Ints) -> int:
+    """How many of these churners the version has not been judged by in a verdict that counts."""
+    query = select(StoredEvidence.churner_keys).join(Evaluation, Evaluation.id == StoredEvidence.evaluation_id)
+    query = query.where(Evaluation.version == version, Evaluation.advisory.is_(False))
+    seen = [_keys(stored) for stored in await session.scalars(query)]
+    return int(np.setdiff1d(churner_keys, np.concatenate([np.empty(0, np.int64), *seen])).size)
+
+
+def _keys(stored: bytes) -> Ints:
+    return np.frombuffer(stored, dtype="<i8").astype(np.int64)
+
+
+def _keys_or_none(stored: bytes | None) -> Ints | None:
+    return None if stored is None else _keys(stored)

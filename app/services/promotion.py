@@ -178,10 +178,10 @@ def _named(version: int | None) -> str:
 def _promotion(
     version: Version, body: PromoteIn, head: Promotion | None, verdict: Evaluation | None, *, actor: str
 ) -> Promotion:
-    """An entry; the margins of `not_worse` count from the anchor, so it moves only where a version was better."""
+    """An entry; margins count from the anchor, so it moves only where a version was better."""
     gated = body.stage == "Production" and not body.force and verdict is not None
     rule = verdict.rule if gated and verdict else None
-    anchor = head.anchor_version if head and rule == "not_worse" else version.version
+    anchor = head.anchor_version if head and rule in ("not_worse", "no_harm") else version.version
     return Promotion(
         dataset_id=version.dataset_id,
         stage=body.stage,
@@ -235,4 +235,5 @@ def _rollback(then: Promotion, head: Promotion | None, *, reason: str, actor: st
 
 def _out(entry: Promotion, dataset: str, verdict: Evaluation | None) -> PromotionOut:
     fields = {name: getattr(entry, name) for name in PromotionOut.model_fields if hasattr(entry, name)}
-    return PromotionOut(**fields, dataset=dataset, recommendation=verdict.recommendation if verdict else None)
+    recommendation = verdict.recommendation if verdict else None
+    return PromotionOut(**fields, dataset=dataset, recommendation=recommendation, weak_evidence=entry.rule == "no_harm")

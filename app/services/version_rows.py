@@ -53,6 +53,14 @@ class Standing:
         head = self.heads.get((version.dataset_id, "Production"))
         return head is not None and head.to_version == version.version and head.provisional
 
+    def confirmed(self, version: Version) -> bool | None:
+        """What came of a provisional promotion: the newest verdict since, where that is no longer provisional."""
+        head, verdict = self.heads.get((version.dataset_id, "Production")), self.verdicts.get(version.version)
+        if head is None or verdict is None or not self.is_provisional(version):
+            return None
+        is_later = verdict.id > (head.evaluation_id or 0)
+        return verdict.recommendation == "promote" if is_later and not verdict.provisional else None
+
 
 def select_versions() -> Query:
     """Rows of `VersionRow`."""
@@ -97,6 +105,7 @@ def _summary(row: VersionRow, standing: Standing) -> dict[str, Any]:
         "dataset": row.dataset.name,
         "stage": standing.stage(version),
         "provisional": standing.is_provisional(version),
+        "confirmed": standing.confirmed(version),
         "model_type": row.trained.model_type,
         "role": row.trained.role,
         "description": version.description,

@@ -45,7 +45,8 @@ def test_folds_keep_accounts_together_and_churners_apart() -> None:
 
 def test_the_same_recipe_in_the_same_folds_gives_the_same_scores_on_any_number_of_threads() -> None:
     frame = draw_frame(300, seed=2)
-    folds, shares = deal_repeats(frame, seed=1)[:1], []
+    folds = deal_repeats(frame, seed=1)[:1]
+    shares: list[float] = []
     first = refit(frame, folds, LOGISTIC, n_threads=1, progress=shares.append)
     second = refit(frame, folds, LOGISTIC, n_threads=2, progress=nothing)
     np.testing.assert_array_equal(first.primary, second.primary)

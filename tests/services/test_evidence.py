@@ -167,6 +167,12 @@ async def test_versions_are_compared_on_rows_after_what_both_know(world: World, 
     judgement = judge(evidence, EvaluationConfig())
     [check] = [each for each in judgement.checks if each.name == "improvement_over_production"]
     assert check.verdict.value == "insufficient"
+    assert check.sentence == (
+        f"No comparison with version {late.number} in production: what version {late.number} learned ends at "
+        f"{day(315).isoformat()}, after the rows of this test side, whose newest instant is {day(180).isoformat()}."
+        f" Evaluate on a newer revision "
+        f"(`revision`) once rows of {day(315).isoformat()} or later have matured."
+    )
     for candidate, champion in ((early, late), (late, early)):
         evidence, _ = await world.gather(candidate, 2, champion=champion)
         assert evidence.production is not None

@@ -59,6 +59,10 @@ class CrossFitted:
             raise ValueError(f"these folds have no {rival.value}")
         return found
 
+    def bootstrap(self, rival: Rival | None, *, n_draws: int) -> None:
+        """Rows of one fold are judged by one model each: drawing rows would leave out what the models vary by."""
+        return
+
     def calibration(self) -> Line:
         """Slope, intercept and mean of each fold; folds whose classes don't overlap have no line."""
         y, p = self.fit.y, self.fit.p_model

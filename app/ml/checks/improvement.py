@@ -36,6 +36,7 @@ class Comparison:
     threshold: float
     look: Look
     config: EvaluationConfig
+    rule: str = "better"
 
     @cached_property
     def found(self) -> WithError:
@@ -62,6 +63,8 @@ class Comparison:
         """Fewer than 20 rows of either class decide nothing."""
         if too_few(self.labels):
             return Verdict.INSUFFICIENT
+        if self.rule == "no_harm" and self.right_side and self.found.interval(self.config.confidence).high >= 0:
+            return Verdict.PASS
         return verdict_at_least(self.found, self.threshold, self.config, look=self.look)
 
     @property
@@ -90,6 +93,10 @@ class Comparison:
             undecided = would_decide(self.details["churners_needed"])
             return f"{told}: that can't be told from the {self.threshold:+.2f} asked for.{undecided}"
         ruling = "at or above" if self.verdict is Verdict.PASS else "below"
+        if self.rule == "no_harm" and self.verdict is Verdict.PASS:
+            return (
+                f"{told}: not shown to be worse, and the estimate is at or above the {self.threshold:+.2f} asked for."
+            )
         return f"{told}: {ruling} the {self.threshold:+.2f} asked for."
 
     def to_check(self, name: str, details: dict[str, Any]) -> Check:
@@ -132,15 +139,17 @@ def rule_of(production: Production | None, config: EvaluationConfig) -> str:
 
 def production_threshold(production: Production | None, config: EvaluationConfig) -> float:
     """The AUC difference to production that the rule asks for."""
-    worse = rule_of(production, config) == "not_worse"
-    return -config.not_worse_margin if worse else config.min_improvement_over_production
+    better = rule_of(production, config) == "better"
+    return config.min_improvement_over_production if better else -config.not_worse_margin
 
 
 def check_production(evidence: Evidence, config: EvaluationConfig) -> Check:
     """AUC above production's, on the rows fair to both, by the promotion rule in force.
 
     `better` asks for `min_improvement_over_production`; `not_worse` for no more than `not_worse_margin` below, and the
-    same against the anchor, the last version promoted as better.
+    same against the anchor, the last version promoted as better. `no_harm` asks of either for an estimate no more than
+    that margin below, and an interval that is not wholly below 0: weak evidence, the same at every look. Without rows
+    that are fair to both the comparison is refused.
     """
     production = evidence.production
     if production is None:
@@ -149,9 +158,13 @@ def check_production(evidence: Evidence, config: EvaluationConfig) -> Check:
     whose = "the recipe of " if measures.kind is EvidenceKind.CROSS_FITTED else ""
     name = f"{whose}version {production.version} in production"
     threshold, rule = production_threshold(production, config), rule_of(production, config)
-    found = Comparison(measures, Rival.PRODUCTION, name, threshold, evidence.look, config)
+    found = Comparison(measures, Rival.PRODUCTION, name, threshold, evidence.look, config, rule)
     check = found.to_check("improvement_over_production", {"rule": rule, "against_version": production.version})
-    if rule != "not_worse" or production.anchor_version is None:
+    if production.unfair and not found.labels.size:
+        return replace(
+            check, sentence=f"No comparison with {name}: {production.unfair}", details=_refused(check, production)
+        )
+    if rule == "better" or production.anchor_version is None:
         return check
     name = f"{whose}version {production.anchor_version}, the last promoted as better"
     return _with_anchor(check, production, replace(found, rival=Rival.ANCHOR, name=name))
@@ -168,6 +181,10 @@ def _no_production(config: EvaluationConfig) -> Check:
         sentence="Nothing is in production yet.",
         right_side=True,
     )
+
+
+def _refused(check: Check, production: Production) -> dict[str, Any]:
+    return {**check.details, "refused": production.unfair}
 
 
 def _with_anchor(check: Check, production: Production, against: Comparison) -> Check:

@@ -11,9 +11,12 @@ from app.ml.frame import Floats
 from app.ml.judgement import Evidence, EvidenceKind
 from app.schemas.config import Cutoff, ProbabilityCut, ProbabilityTiers, TierCut
 from app.stats.arrays import Bools, Estimate, Interval
+from app.stats.bootstrap import Resampled, bootstrap_auc, bootstrap_difference
 from app.stats.calibration import calibration_line, mean_error
 from app.stats.ranking import AucEstimate, auc_difference, auc_estimate
 from app.stats.thresholds import metrics_at, top_cut
+
+_SEED = 1  # of the draws: the same evidence gives the same answer
 
 
 class Rival(StrEnum):
@@ -81,6 +84,9 @@ class Measures(Protocol):
 
     def against(self, rival: Rival) -> WithError:
         """AUC of the version less that of a rival, paired."""
+
+    def bootstrap(self, rival: Rival | None, *, n_draws: int) -> Resampled | None:
+        """The AUC, or the difference to a rival, on accounts drawn again; None where it is not of rows."""
 
     def calibration(self) -> Line:
         """Of the version's probabilities."""
@@ -160,6 +166,15 @@ class TestSide:
             return AboveChance(self._auc(rows))
         e = self.evidence
         return auc_difference(e.y[rows], e.p_model[rows], self.scores(rival)[rows], e.accounts[rows])
+
+    def bootstrap(self, rival: Rival | None, *, n_draws: int) -> Resampled:
+        """Whole accounts are drawn; the base rate, a baseline's rival, has an AUC of .5 on any draw."""
+        e, rows = self.evidence, self._rows(rival)
+        y, p, accounts = e.y[rows], e.p_model[rows], e.accounts[rows]
+        if rival is None or (rival is Rival.BASELINE and e.baseline_is_model):
+            found = bootstrap_auc(y, p, accounts, n_draws=n_draws, seed=_SEED)
+            return found if rival is None else Resampled(found.values - 0.5)
+        return bootstrap_difference(y, p, self.scores(rival)[rows], accounts, n_draws=n_draws, seed=_SEED)
 
     def scores(self, rival: Rival) -> Floats:
         """The rival's probabilities on all rows; without an anchor of its own, production is the anchor."""
