@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import update
 
 from app.container import Services, open_services
-from app.errors import NotFound, StaleEvaluation, StalePolicy
+from app.errors import DatasetInUse, NotFound, StaleEvaluation, StalePolicy
 from app.schemas.config import EvaluationConfig
+from app.schemas.datasets import SnapshotsIn
 from app.schemas.evaluation import EvaluateIn
 from app.schemas.gate import PolicyIn, PolicyOut
 from app.schemas.promotions import PromoteIn
@@ -121,3 +122,11 @@ async def test_a_dataset_that_is_not_there_is_not_found(services: Services, vers
     for call in (services.gate.show("nobody"), put(services, "nobody")):
         with pytest.raises(NotFound):
             await call
+
+
+async def test_a_dataset_with_a_policy_is_not_forgotten(services: Services) -> None:
+    body = SnapshotsIn.model_validate({"name": "new", "id_column": "id", "label_column": "y", "positive_value": "yes"})
+    await services.datasets.create(body, actor="ann")
+    await put(services, "new", min_auc=0.8)
+    with pytest.raises(DatasetInUse, match="policy"):
+        await services.datasets.delete("new")

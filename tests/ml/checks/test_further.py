@@ -70,7 +70,7 @@ def test_the_segment_that_is_weak_is_named(broken: dict[str, Any]) -> None:
 
 
 def test_many_good_segments_seldom_fail_by_chance() -> None:
-    """Forty tests; at their limits each alone would fail wrongly in .4 % of rounds, all together in 15 %."""
+    """Twenty segments whose AUC is about the limit: each judged by itself, several of the rounds would fail."""
     wrong = 0
     for seed in range(60):
         evidence = parted(seed, 6000, n_segments=20)
