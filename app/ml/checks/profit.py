@@ -24,7 +24,7 @@ def check_profit(evidence: Evidence, config: EvaluationConfig, assumed: ProfitCo
     if relative and production is None:
         return _no_production(config)
     rows = production.fair if relative and production else np.ones(evidence.y.size, dtype=np.bool_)
-    y, threshold = evidence.y[rows], -assumed.max_loss if relative else 0.0
+    y, threshold = evidence.y[rows], 0.0 - assumed.max_loss if relative else 0.0
     earned = _earned(y, evidence.p_model[rows], assumed)
     if relative and production:
         earned = earned.less(_earned(y, production.p[rows], assumed))
@@ -34,7 +34,7 @@ def check_profit(evidence: Evidence, config: EvaluationConfig, assumed: ProfitCo
     verdict = Verdict.INSUFFICIENT if too_few(y) else decided
     interval = found.interval(confidence)
     against = f" more than version {production.version} in production" if relative and production else ""
-    told = f"Contacting the riskiest {assumed.capacity:.1%} earns {found.value:.3g}{against} an account"
+    told = f"Contacting the riskiest {assumed.capacity:.1%} earns {found.value:.3g} per account{against}"
     return Check(
         name=NAME,
         estimate=found.value,

@@ -127,6 +127,7 @@ def test_profit_against_production_is_paired() -> None:
     assert check_profit(evidence, CONFIG, relative).verdict is Verdict.NOT_APPLICABLE
     same = check_profit(in_production(evidence, evidence.p_model), CONFIG, relative)
     assert (same.estimate, same.interval, same.verdict) == (0.0, (0.0, 0.0), Verdict.PASS)
+    assert "at or above 0." in same.sentence
     guess = np.random.default_rng(0).permutation(evidence.p_model)
     assert check_profit(in_production(evidence, guess), CONFIG, relative).verdict is Verdict.PASS
     worse = replace(in_production(evidence, evidence.p_model), p_model=guess)
