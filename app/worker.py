@@ -17,6 +17,8 @@ from app.db import is_outage, make_engine, make_sessions
 from app.process import HEAVY, ChildProcess, warm_up
 from app.schemas.jobs import JobOut
 from app.services.attempts import Attempt, Attempts, Standing
+from app.services.jobs import Jobs
+from app.services.rejudging import Rejudging
 from app.settings import Settings
 from app.telemetry import configure_logging
 
@@ -62,8 +64,9 @@ class Worker:
         heartbeat.
         """
         engine = make_engine(self._database_url, self._settings)
+        self._sessions = make_sessions(engine)
         self._attempts = Attempts(
-            make_sessions(engine),
+            self._sessions,
             uuid4(),
             heartbeat_timeout_seconds=self._settings.heartbeat_timeout_seconds,
             max_attempts=self._settings.max_attempts,
@@ -79,9 +82,12 @@ class Worker:
 
     async def _work(self) -> None:
         timeout = self._settings.heartbeat_timeout_seconds
+        jobs = Jobs(self._sessions, heartbeat_timeout_seconds=timeout)
+        rejudging = Rejudging(self._sessions, self._settings, jobs)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(self._attempts.stay_alive, timeout / 4))
             group.create_task(self._repeat(self._sweep, timeout / 2))
+            group.create_task(self._repeat(rejudging.sweep, self._settings.rejudge_seconds))
             await self._repeat(lambda: self._claim(group), CLAIM_SECONDS)
         await self._try(self._attempts.leave, within_seconds=PARTING_SECONDS)
 

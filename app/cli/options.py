@@ -59,3 +59,28 @@ def request(kind: "type[B]", **fields: Any) -> "B":
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise typer.BadParameter(f"{place}: {first['msg']}" if place else str(first["msg"])) from None
+
+
+def parse_document(kind: Any, text: str) -> Any:
+    """The config or body that a file's text is, of a type or a union of types.
+
+    Raises
+    ------
+    InvalidRequest
+        As over HTTP, naming the fields that can't be accepted.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from app.errors import InvalidRequest
+    from app.refusals import explain_refusal
+
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        at = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InvalidRequest(f"The description is not valid JSON{at}.", hint="Mend the file.") from error
+    try:
+        return TypeAdapter(kind).validate_python(document)
+    except ValidationError as error:
+        items = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+        raise explain_refusal(items, document) from error

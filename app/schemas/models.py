@@ -1,5 +1,6 @@
 """What the registry of versions takes and answers."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -31,7 +32,25 @@ class VerdictOut(BodyOut):
     evaluation_id: int
     recommendation: Literal["promote", "hold", "reject"]
     provisional: bool
+    rule: str
+    champion_version: int | None = Field(description="What it was compared with.")
+    roc_auc: float | None = Field(description="On the rows it was judged on.")
+    roc_auc_interval: tuple[float, float] | None
     created_at: datetime
+
+
+class StagePeriodOut(BodyOut):
+    """A time that a version was in a stage."""
+
+    stage: Stage
+    since: datetime
+    until: datetime | None = Field(description="Null while it is there.")
+    promotion_id: int = Field(description="The entry of the ledger that brought it there.")
+    action: Literal["promote", "rollback"]
+    forced: bool
+    provisional: bool
+    actor: str
+    reason: str | None
 
 
 class VersionOut(BodyOut):
@@ -41,6 +60,10 @@ class VersionOut(BodyOut):
     dataset: str
     stage: Stage | None = Field(description="Production (the champion), Staging (the challenger), or neither.")
     provisional: bool = Field(description="It is the champion on an estimate that too few churners stand behind.")
+    confirmed: bool | None = Field(
+        description="Of a provisional champion: whether its newest verdict since, on outcomes that have matured, "
+        "promotes it without the proviso; null until there is one."
+    )
     model_type: str
     role: Role
     description: str | None
@@ -58,6 +81,7 @@ class VersionOut(BodyOut):
     bundle_sha256: str
     registered_at: datetime
     registered_by: str
+    stages: list[StagePeriodOut] = Field(description="Where it has stood, and when; the newest first.")
 
 
 class RegisteredOut(VersionOut):
@@ -133,6 +157,38 @@ class MetricRow(BodyOut):
     difference: float | None = Field(description="b minus a.")
 
 
+class PairedMetricRow(MetricRow):
+    """A figure of both versions on the same rows; null where one of them has none."""
+
+    interval: tuple[float, float] | None = Field(description="Of the difference, paired, clustered by account.")
+
+
+class PairedOut(BodyOut):
+    """Both versions on the rows that both were judged on, which are fair to both."""
+
+    n: int
+    n_churners: int
+    n_accounts: int
+    confidence: float
+    evaluation_a: int
+    evaluation_b: int
+    revision_a: int
+    revision_b: int
+    metrics: list[PairedMetricRow]
+
+
+class CompareRow(BodyOut):
+    """A line of the comparison as a table."""
+
+    part: Literal["metric", "paired metric", "parameter", "feature", "data", "tier move", "account"]
+    name: str
+    a: Any = None
+    b: Any = None
+    difference: float | None = None
+    interval_low: float | None = None
+    interval_high: float | None = None
+
+
 class CompareOut(BodyOut):
     """Two versions of a dataset side by side."""
 
@@ -140,11 +196,38 @@ class CompareOut(BodyOut):
     b: VersionOut
     metrics: list[MetricRow]
     same_rows: bool = Field(description="Both were judged on the same test rows, so the figures compare.")
+    paired: PairedOut | None = Field(description="The figures to compare by: on the same rows, with intervals.")
+    paired_missing: str | None = Field(description="Why there are none.")
     parameters: list[Difference]
     features_only_in_a: list[str]
     features_only_in_b: list[str]
     data: list[Difference]
     score_shift: dict[str, Any] | None = Field(
-        description="How scores moved between the newest published runs of both on the same rows; null without them."
+        description="How scores moved between the newest published runs of both on the same rows, how many move from "
+        "tier to tier, and those that move furthest; null without such runs."
     )
     next: list[str] = Field(description="Calls that would fill what is null.")
+
+    def rows(self) -> Iterator[CompareRow]:
+        """All of it but the two versions themselves as one table, for spreadsheets."""
+        for metric in self.metrics:
+            yield CompareRow(part="metric", **metric.model_dump())
+        for paired in self.paired.metrics if self.paired else ():
+            low, high = paired.interval or (None, None)
+            figures = paired.model_dump(exclude={"interval"})
+            yield CompareRow(part="paired metric", interval_low=low, interval_high=high, **figures)
+        for each in self.parameters:
+            yield CompareRow(part="parameter", **each.model_dump())
+        for name in self.features_only_in_a:
+            yield CompareRow(part="feature", name=name, a=True, b=False)
+        for name in self.features_only_in_b:
+            yield CompareRow(part="feature", name=name, a=False, b=True)
+        for each in self.data:
+            yield CompareRow(part="data", **each.model_dump())
+        shift = self.score_shift or {"tier_moves": [], "movers": []}
+        for move in shift["tier_moves"]:
+            yield CompareRow(part="tier move", name=f"{move['from']} to {move['to']}", b=move["n"])
+        for mover in shift["movers"]:
+            difference = mover["p_b"] - mover["p_a"]
+            name, p_a, p_b = mover["account_id"], mover["p_a"], mover["p_b"]
+            yield CompareRow(part="account", name=name, a=p_a, b=p_b, difference=difference)

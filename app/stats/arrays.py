@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -23,6 +23,11 @@ class Interval(NamedTuple):
 def normal_quantile(confidence: float) -> float:
     """The z that holds `confidence` (0..1) of a standard normal between -z and z; 1.96 for .95."""
     return float(ndtri(0.5 + confidence / 2))
+
+
+def student_quantile(confidence: float, degrees: int) -> float:
+    """The t that holds `confidence` (0..1) of Student's distribution between -t and t; 2.093 for .95 and 19."""
+    return float(stdtrit(degrees, 0.5 + confidence / 2))
 
 
 @dataclass(frozen=True)

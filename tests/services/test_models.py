@@ -172,7 +172,12 @@ async def test_comparing_shows_what_differs(services: Services, dataset: Dataset
     assert auc.difference == pytest.approx(-0.05)
     assert found.same_rows
     assert found.score_shift is None
-    assert found.next == [f'POST /score/batches {{"version": "{number}"}}' for number in (a, b)]
+    assert (found.paired, found.paired_missing) == (
+        None,
+        "No evidence is kept of a verdict on version 1 and version 2.",
+    )
+    assert found.next[:2] == [f"POST /models/{number}/evaluate" for number in (a, b)]
+    assert found.next[2:] == [f'POST /score/batches {{"version": "{number}"}}' for number in (a, b)]
 
 
 def _figures(roc_auc: float) -> dict[str, float]:
