@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from app.errors import Conflict
 from app.ml.checks.rules import MIN_CHURNERS
@@ -56,9 +57,10 @@ def too_many_rows(n: int) -> str:
 
 def wants_cross_fit(frame: Frame, n_test_churners: int) -> bool:
     """The test side holds under 200 churners, and all rows together enough accounts to tell anything."""
+    if n_test_churners >= FEW_CHURNERS:
+        return False
     churned = np.asarray(frame.churned, dtype=np.float64) == 1
-    n_churners = len(set(np.asarray(frame.accounts.to_pylist(), dtype=object)[churned].tolist()))
-    return n_test_churners < FEW_CHURNERS and n_churners >= MIN_CHURNERS
+    return len(frame.accounts.filter(pa.array(churned)).unique()) >= MIN_CHURNERS
 
 
 class CrossFitter:
