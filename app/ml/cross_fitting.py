@@ -9,7 +9,7 @@ from app.ml.frame import Feature, Floats, Frame
 from app.ml.split import Sides, deal_folds
 from app.ml.trainer import train
 from app.schemas.config import ModelConfig, TrainingConfig
-from app.stats.arrays import Ints
+from app.stats.arrays import Bools, Clusters, Ints
 
 N_REPEATS, N_FOLDS = 4, 5  # STATISTICS.md section 3
 _N_PARTS = 4  # of a fold's other rows one part is its validation side: 60/20/20 again
@@ -65,6 +65,8 @@ def refit(frame: Frame, folds: Ints, recipe: Recipe, *, n_threads: int, progress
     ValueError
         The refusals of `train`.
     """
+    accounts = np.asarray(frame.accounts.to_pylist(), dtype=object)
+    churned = np.asarray(frame.churned, dtype=np.float64)
     primary, baseline = np.empty(folds.shape), np.empty(folds.shape)
     done, total = 0, folds.shape[0] * N_FOLDS
     for repeat, fold_of_row in enumerate(folds):
@@ -72,7 +74,7 @@ def refit(frame: Frame, folds: Ints, recipe: Recipe, *, n_threads: int, progress
             on_test = fold_of_row == fold
             result = train(
                 frame,
-                _sides(frame, on_test, seed=recipe.model.seed + repeat),
+                _sides(accounts, churned, on_test, seed=recipe.model.seed + repeat),
                 recipe.features,
                 recipe.model,
                 recipe.training,
@@ -87,12 +89,10 @@ def refit(frame: Frame, folds: Ints, recipe: Recipe, *, n_threads: int, progress
     return Refitted(primary, baseline)
 
 
-def _sides(frame: Frame, on_test: np.ndarray[tuple[int], np.dtype[np.bool_]], *, seed: int) -> Sides:
+def _sides(accounts: Clusters, churned: Floats, on_test: Bools, *, seed: int) -> Sides:
     """The fold judges; a quarter of the other accounts validates, as at a training."""
-    sides = np.full(len(frame), "train", dtype="<U10")
+    sides = np.full(on_test.size, "train", dtype="<U10")
     sides[on_test] = "test"
     others = np.flatnonzero(~on_test)
-    accounts = [frame.accounts[int(row)].as_py() for row in others]
-    churned = np.asarray(frame.churned, dtype=np.float64)[others]
-    sides[others[deal_folds(accounts, churned, _N_PARTS, seed=seed) == 0]] = "validation"
+    sides[others[deal_folds(accounts[others].tolist(), churned[others], _N_PARTS, seed=seed) == 0]] = "validation"
     return sides

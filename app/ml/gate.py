@@ -27,8 +27,8 @@ __all__ = ["Check", "CrossFit", "Evidence", "Judgement", "Power", "Production", 
 _DATED = ("Each fold judges accounts it has not met, at instants it has: how a model ages is not in these figures.",)
 FEW_CHURNERS = 200  # under it one test side says little, and the answer says so: STATISTICS.md section 3
 STATED = 0.02
-N_DRAWS = 1000  # of the bootstrap that is shown beside DeLong's interval, on at most so many cells (rows times draws):
-MAX_CELLS = 100_000_000
+N_DRAWS = 1000  # of the bootstrap that is shown beside DeLong's interval
+MAX_CELLS = 100_000_000  # rows times draws; of more than 100,000 rows fewer draws are made
 TIRED_LOOK = 5  # from this look on a test side should be replaced: STATISTICS.md section 3
 
 

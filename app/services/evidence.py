@@ -147,14 +147,20 @@ class EvidenceRoom:
             await asyncio.to_thread(row_keys, test.frame),
             _describe(candidate, test, active.n, active.scores.size),
         )
-        n_churners = int(evidence.y.sum())
-        if not cross_fitted or not wants_cross_fit(test.rows.frame, n_churners):
-            return Gathered(evidence, keys, keys[evidence.y == 1], rows)
-        every = test.rows.frame
-        if len(every) > MAX_ROWS:
-            return Gathered(evidence, keys, keys[evidence.y == 1], rows, (too_many_rows(len(every)),))
+        gathered = Gathered(evidence, keys, keys[evidence.y == 1], rows)
+        if not cross_fitted or not wants_cross_fit(test.rows.frame, int(evidence.y.sum())):
+            return gathered
         versions = {"model": Made("The version", candidate.trained, candidate.training, scorer.bundle.plan)}
         versions |= {name: each.made for name, each in (("production", champion), ("anchor", anchor)) if each}
+        return await self._in_folds(candidate, test, gathered, versions, progress)
+
+    async def _in_folds(
+        self, candidate: Candidate, test: _TestRows, gathered: Gathered, versions: dict[str, Made], progress: Progress
+    ) -> Gathered:
+        """The same evidence with the recipes of these versions refitted in folds, where the rows are not too many."""
+        every = test.rows.frame
+        if len(every) > MAX_ROWS:
+            return replace(gathered, notes=(too_many_rows(len(every)),))
         fit = await cross_fit(
             every,
             lambda plan: self._as_built(candidate, test.rows, every, plan),
@@ -164,7 +170,7 @@ class EvidenceRoom:
             progress=progress,
         )
         churner_keys = (await asyncio.to_thread(row_keys, every))[fit.y == 1]
-        return Gathered(replace(evidence, cross_fit=fit), keys, churner_keys, rows)
+        return replace(gathered, evidence=replace(gathered.evidence, cross_fit=fit), churner_keys=churner_keys)
 
     async def _test_rows(self, candidate: Candidate, plan: Plan) -> _TestRows:
         """The test side of the revision: as it was split at training, or of what has matured in a newer one."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.stats.arrays import Bools, Clusters, Floats, Interval, Ints, cluster_codes
 
-_CELLS = 4_000_000  # rows times draws that are held at a time: 32 MB an array
+_CELLS = 1_000_000  # rows times draws that are held at a time: 8 MB an array
 
 
 @dataclass(frozen=True)
