@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.schemas.common import BIGINT_MAX, BodyIn, BodyOut
+from app.schemas.common import BIGINT_MAX, BodyIn, BodyOut, Explanations
 from app.schemas.promotions import Stage
 
 Role = Literal["primary", "baseline"]
@@ -41,6 +41,7 @@ class VersionOut(BodyOut):
     stage: Stage | None = Field(description="Production (the champion), Staging (the challenger), or neither.")
     provisional: bool = Field(description="It is the champion on an estimate that too few churners stand behind.")
     model_type: str
+    explanations: Explanations
     role: Role
     description: str | None
     verdict: VerdictOut | None
