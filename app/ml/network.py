@@ -251,4 +251,4 @@ def _background(inputs: Matrix, layers: Layers) -> Floats:
     """Rows at even steps through the ranks of the margin."""
     ranked = np.argsort(layers.margins(inputs.astype(np.float64)), kind="stable")
     steps = (np.arange(N_BACKGROUND) + 0.5) / N_BACKGROUND * len(ranked)
-    return inputs[ranked[steps.astype(int)]].astype(np.float64)
+    return np.asarray(inputs[ranked[steps.astype(int)]], dtype=np.float64)

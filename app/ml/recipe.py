@@ -78,7 +78,7 @@ def fit_by_recipe(
     progress(0.8)
     chosen = choose_calibrator(walk.margins, y, folds)
     is_tuned = isinstance(learner, TunedLogisticLearner)
-    settled = learner.settle(walk.n_rounds) if is_tuned else learner
+    settled = learner.settle(walk.n_rounds) if isinstance(learner, TunedLogisticLearner) else learner
     final = settled.fit(X, y, n_rounds=walk.n_rounds, n_threads=n_threads)
     progress(1.0)
     return Fitted(

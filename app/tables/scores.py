@@ -50,7 +50,7 @@ class ScoringRun(Table):
     model_type: Mapped[str] = column_property(  # read with the run; it has no column of its own
         select(TrainedModel.model_type)
         .join(Version, Version.trained_model_id == TrainedModel.id)
-        .where(Version.version == version.column)
+        .where(Version.version == version.column)  # type: ignore[attr-defined]  # here still a MappedColumn
         .correlate_except(TrainedModel, Version)
         .scalar_subquery()
     )

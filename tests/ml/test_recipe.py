@@ -127,4 +127,4 @@ def test_a_c_that_is_given_is_used_as_it_is(data: Data) -> None:
     learner = make_learner(ModelKind.LOGISTIC, ModelConfig(logistic_params={"C": 7}))
     found = fit_by_recipe(learner, X, y, folds, n_threads=1, progress=lambda _share: None)
     assert (found.params["C"], found.losses_by_c) == (7.0, {})
-    assert found.model.to_bytes() == learner.fit(X, y, n_rounds=1, n_threads=1).to_bytes()
+    assert found.model.to_files() == learner.fit(X, y, n_rounds=1, n_threads=1).to_files()
