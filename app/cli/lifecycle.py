@@ -33,7 +33,7 @@ Experiment = Annotated[str | None, typer.Option(help="MLflow's experiment; by de
 ModelTypeOption = Annotated[
     str | None,
     typer.Option(
-        "--model-type", help="xgboost, lightgbm, logistic, random_forest, blend; or auto, which compares them."
+        "--model-type", help="xgboost, lightgbm, logistic, random_forest, mlp, blend; or auto, which compares them."
     ),
 ]
 NoShap = Annotated[bool, typer.Option("--no-shap", help="Leave the explanations of the training out.")]

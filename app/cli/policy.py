@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.options import parse_document, request
 from app.caller import actor
+from app.cli.options import parse_document, request
 from app.cli.session import AsJson, guarded, print_json, run
 
 if TYPE_CHECKING:  # the services cost seconds to import, `--help` should not

@@ -20,9 +20,9 @@ KINDS = (
     ModelKind.RANDOM_FOREST,
     ModelKind.LIGHTGBM,
     ModelKind.XGBOOST,
-    ModelKind.MLP,
     ModelKind.BLEND,
-)  # the simplest first: of what an account manager can follow, then of what is to be stored and scored
+    ModelKind.MLP,
+)  # the simplest first; the net comes last, for its reasons are estimates
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.schemas.common import BIGINT_MAX, BodyIn, BodyOut
+from app.schemas.common import BIGINT_MAX, BodyIn, BodyOut, Explanations
 from app.schemas.promotions import Stage
 
 Role = Literal["primary", "baseline"]
@@ -65,6 +65,7 @@ class VersionOut(BodyOut):
         "promotes it without the proviso; null until there is one."
     )
     model_type: str
+    explanations: Explanations
     role: Role
     description: str | None
     verdict: VerdictOut | None

@@ -8,6 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.ml.models import ModelKind, explanations_of
 from app.schemas.models import StagePeriodOut, VerdictOut, VersionDetailOut, VersionOut
 from app.schemas.promotions import Stage
 from app.services.ledger import find_vacated
@@ -108,6 +109,7 @@ def _summary(row: VersionRow, standing: Standing) -> dict[str, Any]:
         "provisional": standing.is_provisional(version),
         "confirmed": standing.confirmed(version),
         "model_type": row.trained.model_type,
+        "explanations": explanations_of(ModelKind(row.trained.model_type)),
         "role": row.trained.role,
         "description": version.description,
         "verdict": verdict and _verdict_out(verdict),

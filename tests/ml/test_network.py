@@ -19,7 +19,7 @@ from app.ml.network import NetworkLearner, NetworkModel
 from app.schemas.config import ModelConfig, ModelType
 from tests.ml.planted import Data, quick
 
-NUMBERS = {"hidden_units": 8, "n_epochs": 6, "batch_size": 64, "learning_rate": 0.01}
+NUMBERS = {"hidden_units": 8, "n_epochs": 6, "batch_size": 64, "learning_rate": 0.01, "alpha": 0.05}
 
 
 def learner_of(**params: float) -> NetworkLearner:
