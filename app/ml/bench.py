@@ -11,7 +11,7 @@ import numpy as np
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
 from app.ml.models import Learner, Model
-from app.ml.recipe import Folds, walk_rounds
+from app.ml.recipe import Folds, fold_fitter, walk_rounds
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class Bench:
         models: list[Model] = []
         losses: list[float] = []
         with ThreadPoolExecutor(min(self.n_threads, self.n_folds)) as pool:
-            tasks = [pool.submit(self._fit, learner, fold) for fold in range(self.n_folds)]
+            fit = fold_fitter(learner, self.X, self.y, self.folds, n_threads=self.n_threads)
+            tasks = [pool.submit(fit, fold) for fold in range(self.n_folds)]
             try:
                 for fold, task in enumerate(tasks):
                     models.append(task.result())
@@ -83,15 +84,11 @@ class Bench:
             finally:
                 for task in tasks:
                     task.cancel()
-        walk = walk_rounds(models, self.X, self.y, self.folds, learner.n_rounds)
+        walk = walk_rounds(models, self.X, self.y, self.folds, learner.n_rounds, n_threads=self.n_threads)
         loss = float(walk.round_losses[walk.n_rounds - 1])
         if not np.isfinite(loss):
             raise ArithmeticError("the log-loss is not finite")
         return Outcome(tuple(losses), loss, walk.n_rounds)
-
-    def _fit(self, learner: Learner, fold: int) -> Model:
-        inside = self.folds != fold
-        return learner.fit(self.X[inside], self.y[inside], n_rounds=learner.n_rounds, n_threads=1)
 
     def _fold_loss(self, model: Model, fold: int, n_rounds: int) -> float:
         rows = self.folds == fold

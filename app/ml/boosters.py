@@ -46,9 +46,11 @@ class XGBoostModel(OneFile):
             some = self.booster[begin : min(begin + _N_TOGETHER, self.n_rounds)]
             trees = json.loads(some.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
             leaves = some.predict(data, pred_leaf=True).reshape(len(X), len(trees))
-            for tree, places in zip(trees, leaves.T, strict=True):
+            n_a_round = len(trees) // some.num_boosted_rounds()  # a forest grows all its trees in one
+            for n_read, (tree, places) in enumerate(zip(trees, leaves.T, strict=True), start=1):
                 margins += np.take(tree["split_conditions"], places.astype(np.int64))  # of a leaf: its value
-                yield margins
+                if n_read % n_a_round == 0:
+                    yield margins
 
     def native_contributions(self, X: Matrix) -> Floats:
         """Exact path-dependent SHAP values by the booster's own code: shape (n, d), log-odds."""

@@ -108,16 +108,13 @@ def fit_base_rate(learner: Learner, X: Matrix, y: Floats, n_folds: int) -> Fitte
     return Fitted(model, 1, learner.params, identity, margins, gains, np.array([loss]), {}, {})
 
 
-def _fit_folds(
-    learner: Learner, X: Matrix, y: Floats, folds: Folds, *, n_threads: int, progress: Progress
-) -> tuple[list[Model], Model | None]:
-    """One model per fold, on the rows of the others, each to the most rounds: one thread each, folds side by side.
+def fold_fitter(
+    learner: Learner, X: Matrix, y: Floats, folds: Folds, *, n_threads: int
+) -> Callable[[int | None], Model]:
+    """What fits a fold's model, to the most rounds, on the rows of the others; for None a model of all rows.
 
     A learner that can shares its bins between the folds: the rows held out lend their values to the edges, no label.
-    Where a thread would idle towards the end, and a long fit holds every shorter one, it fits all rows meanwhile.
     """
-    n_folds = int(folds.max()) + 1
-
     shared = learner.share(X, y, n_threads=n_threads) if isinstance(learner, SharingLearner) else None
 
     def fit(fold: int | None) -> Model:
@@ -127,6 +124,18 @@ def _fit_folds(
         rows = slice(None) if inside is None else inside
         return learner.fit(X[rows], y[rows], n_rounds=learner.n_rounds, n_threads=1)
 
+    return fit
+
+
+def _fit_folds(
+    learner: Learner, X: Matrix, y: Floats, folds: Folds, *, n_threads: int, progress: Progress
+) -> tuple[list[Model], Model | None]:
+    """One model per fold, on the rows of the others, each to the most rounds: one thread each, folds side by side.
+
+    Where a thread would idle towards the end, and a long fit holds every shorter one, it fits all rows meanwhile.
+    """
+    n_folds = int(folds.max()) + 1
+    fit = fold_fitter(learner, X, y, folds, n_threads=n_threads)
     has_spare_thread = n_folds % n_threads > 0 and isinstance(learner, PrefixLearner)
     with ThreadPoolExecutor(n_threads) as pool:
         whole = pool.submit(fit, None) if has_spare_thread else None

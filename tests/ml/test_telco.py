@@ -9,7 +9,8 @@ from tests.ml.planted import Data, telco
 
 pytestmark = pytest.mark.slow
 
-FOLD_AUC = {ModelType.XGBOOST: 0.845, ModelType.LIGHTGBM: 0.843, ModelType.LOGISTIC: 0.845}
+# The first three by the description of the data; the others by the kinds they are akin to.
+FOLD_AUC = {"xgboost": 0.845, "lightgbm": 0.843, "logistic": 0.845, "random_forest": 0.845, "mlp": 0.845, "blend": 0.85}
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +25,11 @@ def found(request: pytest.FixtureRequest, telco_data: Data) -> TrainingResult:
 
 def test_mean_auc_of_the_folds(found: TrainingResult) -> None:
     mean = np.mean([fold["roc_auc"] for fold in found.metrics["folds"]])
-    assert mean == pytest.approx(FOLD_AUC[ModelType(found.primary.bundle.kind.value)], abs=0.015)
+    assert mean == pytest.approx(FOLD_AUC[found.primary.bundle.kind.value], abs=0.015)
 
 
 def test_auc_of_the_test_side(found: TrainingResult) -> None:
-    assert found.metrics["auc"] == pytest.approx(FOLD_AUC[ModelType(found.primary.bundle.kind.value)], abs=0.03)
+    assert found.metrics["auc"] == pytest.approx(FOLD_AUC[found.primary.bundle.kind.value], abs=0.03)
 
 
 def test_calibration(found: TrainingResult) -> None:
