@@ -20,7 +20,9 @@ RUN apt-get update -qq \
  && useradd --system --uid 10001 --create-home holdfast \
  && install -d -o holdfast -g holdfast /data
 COPY --from=build /opt/holdfast /opt/holdfast
+ARG COMMIT=
 ENV PATH=/opt/holdfast/.venv/bin:$PATH \
+    HOLDFAST_COMMIT=$COMMIT \
     HOLDFAST_HOST=0.0.0.0 \
     HOLDFAST_HOME=/data
 USER holdfast

@@ -12,10 +12,12 @@ from app.services.bundles import Bundles
 from app.services.champions import Champions
 from app.services.comparison import Comparison
 from app.services.datasets import Datasets
+from app.services.dry_run import DryRuns
 from app.services.evaluation import Evaluations
 from app.services.facts import Facts
 from app.services.features import Features
 from app.services.frames import Frames
+from app.services.gate import GatePolicies
 from app.services.health import Health
 from app.services.jobs import Handler, Jobs
 from app.services.leaks import Leaks
@@ -24,6 +26,7 @@ from app.services.monitoring import Monitoring
 from app.services.online import Online
 from app.services.outcomes import Outcomes
 from app.services.promotion import Promotions
+from app.services.rejudging import REJUDGE
 from app.services.scores import Scores
 from app.services.scoring import Scoring
 from app.services.training import Trainings
@@ -59,6 +62,8 @@ class Services:
         self.models = Models(self.sessions, datasets=self.datasets, jobs=self.jobs)
         self.comparison = Comparison(self.sessions, self.models)
         self.promotion = Promotions(self.sessions, settings, datasets=self.datasets, jobs=self.jobs)
+        self.gate = GatePolicies(self.sessions, settings, datasets=self.datasets)
+        self.dry_runs = DryRuns(self.sessions, settings, datasets=self.datasets)
         self.training = Trainings(
             self.sessions,
             settings,
@@ -117,6 +122,7 @@ class Services:
         return {
             "train": self.training.run,
             "evaluate": self.evaluation.run,
+            REJUDGE: self.evaluation.run,
             "score": self.scoring.run,
             "monitor": self.monitoring.run,
             "mirror_aliases": self.aliases.run,
@@ -148,4 +154,4 @@ async def open_store(settings: Settings) -> AsyncIterator[str]:
         await asyncio.to_thread(migrate, url)
         yield url
     finally:
-        await asyncio.to_thread(server.stop)
+        server.stop()  # not in a thread: as the interpreter ends none can be begun

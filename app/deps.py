@@ -1,14 +1,16 @@
 """All FastAPI injection: services, caller, paging, version names; and what endpoints say of their answers."""
 
+import hmac
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.container import Services
-from app.errors import FieldError, InvalidRequest
+from app.errors import FieldError, InvalidRequest, NotAllowed, NotAuthenticated
 from app.schemas.common import VERSION_NUMBER, VERSION_PATTERN, Name, Problem, Text
 from app.schemas.jobs import JobOut
 
@@ -31,6 +33,24 @@ def _caller(
     ] = None,
 ) -> Actor:
     return Actor(name=actor or "anonymous")
+
+
+_operator_token = HTTPBearer(auto_error=False, description="The operator's token, `HOLDFAST_ADMIN_TOKEN`.")
+
+
+def only_operator(
+    services: Annotated[Services, Depends(_services)],
+    sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_operator_token)],
+) -> None:
+    """Refuse everybody who does not send the operator's token."""
+    token = services.settings.admin_token
+    if token is None:
+        hint = "Set HOLDFAST_ADMIN_TOKEN and start the service again; on the store itself: `holdfast policy set`."
+        raise NotAllowed("No operator's token is configured, so nobody may do this over HTTP.", hint=hint)
+    if sent is None:
+        raise NotAuthenticated("The request carries no token.")
+    if not hmac.compare_digest(sent.credentials.encode("latin-1"), token.get_secret_value().encode()):
+        raise NotAllowed("The token is not the operator's.", hint="Send the token of HOLDFAST_ADMIN_TOKEN.")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Expected failures: one class each, with HTTP status, code, sentence and hint; everything else is a bug."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 
@@ -20,6 +21,7 @@ class HoldfastError(Exception):
     code: ClassVar[str] = "bad_request"
     title: ClassVar[str] = "Bad request"
     hint: ClassVar[str] = ""
+    headers: ClassVar[Mapping[str, str]] = MappingProxyType({})  # of the answer over HTTP
 
     def __init__(
         self, detail: str, *, hint: str | None = None, errors: Sequence[FieldError] = (), **facts: Any
@@ -49,6 +51,20 @@ class InvalidRequest(HoldfastError):
 
     status, code, title = 422, "invalid_request", "The request can't be carried out as it stands"
     hint = "Mend the fields named in `errors` and send the request again."
+
+
+class NotAuthenticated(HoldfastError):
+    """Only the operator may do this, and the request does not say who sends it."""
+
+    status, code, title = 401, "not_authenticated", "This takes the operator's token"
+    hint = "Send the header `Authorization: Bearer ...` with the token of HOLDFAST_ADMIN_TOKEN."
+    headers: ClassVar[Mapping[str, str]] = MappingProxyType({"WWW-Authenticate": "Bearer"})
+
+
+class NotAllowed(HoldfastError):
+    """Only the operator may do this, and the caller is not shown to be one."""
+
+    status, code, title = 403, "not_allowed", "Only the operator may do this"
 
 
 class NotFound(HoldfastError):
@@ -96,6 +112,13 @@ class StaleHead(HoldfastError):
 
     status, code, title = 412, "stale_head", "The ledger has moved on"
     hint = "Read GET /promotions/head again, look at what was promoted, and send its ETag as If-Match."
+
+
+class StalePolicy(HoldfastError):
+    """The gate's policy has changed since the caller looked."""
+
+    status, code, title = 412, "stale_policy", "The policy has changed"
+    hint = "Read GET /gate/policy again, look at what was changed, and send its ETag as If-Match."
 
 
 class NotEvaluated(HoldfastError):

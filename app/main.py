@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.container import open_services, open_store
 from app.deps import only_known_query
 from app.problems import BodyLimit, add_error_handlers
-from app.routers import datasets, health, jobs, models, monitoring, promotions, scoring, training
+from app.routers import datasets, gate, health, jobs, models, monitoring, promotions, scoring, training
 from app.settings import Settings
 from app.signals import told_of_stop
 from app.telemetry import RequestTelemetry, configure_logging
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     add_error_handlers(app)
     app.include_router(health.router)  # probes and scrapers add parameters of their own to the query
-    for each in (datasets, training, models, promotions, scoring, monitoring, jobs):
+    for each in (datasets, training, models, gate, promotions, scoring, monitoring, jobs):
         app.include_router(each.router, dependencies=[Depends(only_known_query)])
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_upload_bytes=settings.max_upload_bytes)
     app.add_middleware(ConsolePolicy)

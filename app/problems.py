@@ -55,7 +55,7 @@ def _answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> J
 
 async def _expected(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HoldfastError)  # noqa: S101 - tells the type checker what was registered
-    return _answer(error.to_problem())
+    return _answer(error.to_problem(), dict(error.headers))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

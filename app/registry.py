@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +23,36 @@ from app.errors import MlflowUnavailable
 SCHEMA = "mlflow"
 JOB_TAG = "holdfast_job"
 VERSION_TAG = "holdfast_version"
+TRIAL_TAG = "holdfast_trial"
+PARENT_TAG = "mlflow.parentRunId"
+CHILD_STATUSES = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 TRACKING_LOCK = 0x6D6C66  # look-up and creation are one step under it, so a job that runs twice makes one run
 MAX_PARAMS_A_CALL = 100  # MLflow's own limit
 MAX_METRICS_A_CALL = 1000
 MAX_PARAM_CHARS = 6000
+MAX_CHILDREN = 10_000  # of a run, looked at; a search has at most 1,000 trials
 MAX_RACES = 5  # for folders with another attempt at the same job
 
+_SOURCE = {"mlflow.source.name": "holdfast", "mlflow.user": "holdfast"}
 _log = logging.getLogger("holdfast.registry")
+
+
+@dataclass(frozen=True)
+class TrackedTrial:
+    """A trial of a search: a child run of its training's."""
+
+    number: int
+    state: str
+    is_best: bool
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    error: str | None = None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What became of it, in words."""
+        tags = {"holdfast_state": self.state, "holdfast_best": str(self.is_best).lower()}
+        return tags | ({"holdfast_error": self.error} if self.error else {})
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,7 @@ class TrackedRun:
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    trials: Sequence[TrackedTrial] = ()
 
 
 @dataclass(frozen=True)
@@ -123,6 +147,7 @@ class Registry:
             run_id = self._take_run(client, run)
             try:
                 _fill_run(client, run_id, run)
+                self._copy_trials(client, run_id, run.trials)
             except Exception:
                 with suppress(Exception):  # the first failure is the one to tell
                     client.set_terminated(run_id, "FAILED")
@@ -136,8 +161,17 @@ class Registry:
             found = client.search_runs([experiment_id], f"tags.{JOB_TAG} = '{run.job_id}'", max_results=1)
             if found:
                 return str(found[0].info.run_id)
-            tags = {JOB_TAG: str(run.job_id), "mlflow.source.name": "holdfast", "mlflow.user": "holdfast"}
+            tags = {JOB_TAG: str(run.job_id), **_SOURCE}
             return str(client.create_run(experiment_id, tags=tags, run_name=run.name).info.run_id)
+
+    def _copy_trials(self, client: Any, parent: str, trials: Sequence[TrackedTrial]) -> None:
+        """One child run for each trial; those that an attempt before this one finished are left alone."""
+        if not trials:
+            return
+        with hold_lock(self._database_url, TRACKING_LOCK):
+            children = _take_children(client, parent, trials)
+        for trial in trials:
+            _fill_child(client, children[trial.number], trial)
 
     def _take_experiment(self, client: Any, name: str) -> str:
         found = client.get_experiment_by_name(name)
@@ -212,6 +246,32 @@ def _fill_run(client: Any, run_id: str, run: TrackedRun) -> None:
     tags = {**run.tags, JOB_TAG: str(run.job_id)}
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     _copy_artifacts(client, run_id, run.artifacts)
+
+
+def _take_children(client: Any, parent: str, trials: Sequence[TrackedTrial]) -> dict[int, Any]:
+    """The child run of each trial, by its number; made where it is missing."""
+    experiment_id = client.get_run(parent).info.experiment_id
+    found = client.search_runs([experiment_id], f"tags.`{PARENT_TAG}` = '{parent}'", max_results=MAX_CHILDREN)
+    children = {int(run.data.tags[TRIAL_TAG]): run for run in found if TRIAL_TAG in run.data.tags}
+    for trial in trials:
+        if trial.number not in children:
+            tags = {PARENT_TAG: parent, TRIAL_TAG: str(trial.number), **trial.tags, **_SOURCE}
+            children[trial.number] = client.create_run(experiment_id, tags=tags, run_name=f"trial-{trial.number}")
+    return children
+
+
+def _fill_child(client: Any, child: Any, trial: TrackedTrial) -> None:
+    from mlflow.entities import Metric, Param
+
+    run_id = child.info.run_id
+    if child.info.status == "RUNNING":
+        params = [Param(key, value[:MAX_PARAM_CHARS]) for key, value in trial.params.items()]
+        metrics = [Metric(key, value, 0, 0) for key, value in trial.metrics.items()]
+        client.log_batch(run_id, params=params, metrics=metrics)
+        client.set_terminated(run_id, CHILD_STATUSES[trial.state])
+    for key, value in trial.tags.items():  # another trial may be the best by now
+        if child.data.tags.get(key) != value:
+            client.set_tag(run_id, key, value)
 
 
 def _copy_artifacts(client: Any, run_id: str, folder: Path) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.ml.params import validate_params
@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     artifact_root: str | None = None
+    commit: str | None = Field(default=None, pattern=r"^([0-9a-f]{7,64})?$")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     run_worker: bool = True
     worker_jobs: int = Field(default=2, ge=1)
@@ -42,6 +43,8 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, ge=1)
     n_threads: int | None = Field(default=None, ge=1)
     champion_poll_seconds: float = Field(default=1.0, gt=0)
+    rejudge_seconds: float = Field(default=60.0, gt=0)
+    admin_token: SecretStr | None = Field(default=None, min_length=16)
     query_hosts: Annotated[tuple[str, ...] | None, NoDecode] = None
 
     # Partial layers of the config models; each is merged below the dataset's default and the request.

@@ -17,6 +17,8 @@ from app.db import is_outage, make_engine, make_sessions
 from app.process import HEAVY, ChildProcess, warm_up
 from app.schemas.jobs import JobOut
 from app.services.attempts import Attempt, Attempts, Standing
+from app.services.jobs import Jobs
+from app.services.rejudging import Rejudging
 from app.settings import Settings
 from app.telemetry import configure_logging
 
@@ -62,8 +64,9 @@ class Worker:
         heartbeat.
         """
         engine = make_engine(self._database_url, self._settings)
+        self._sessions = make_sessions(engine)
         self._attempts = Attempts(
-            make_sessions(engine),
+            self._sessions,
             uuid4(),
             heartbeat_timeout_seconds=self._settings.heartbeat_timeout_seconds,
             max_attempts=self._settings.max_attempts,
@@ -79,9 +82,12 @@ class Worker:
 
     async def _work(self) -> None:
         timeout = self._settings.heartbeat_timeout_seconds
+        jobs = Jobs(self._sessions, heartbeat_timeout_seconds=timeout)
+        rejudging = Rejudging(self._sessions, self._settings, jobs)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(self._attempts.stay_alive, timeout / 4))
             group.create_task(self._repeat(self._sweep, timeout / 2))
+            group.create_task(self._repeat(rejudging.sweep, self._settings.rejudge_seconds))
             await self._repeat(lambda: self._claim(group), CLAIM_SECONDS)
         await self._try(self._attempts.leave, within_seconds=PARTING_SECONDS)
 
@@ -212,22 +218,33 @@ async def run_worker(settings: Settings, *, handlers: HandlerTable = HANDLERS, w
 
 
 async def work_until_done(
-    services: Services, job_id: int, *, handlers: HandlerTable = HANDLERS, warm: Sequence[str] = ("app.child",)
+    services: Services,
+    job_id: int,
+    *,
+    handlers: HandlerTable = HANDLERS,
+    warm: Sequence[str] = ("app.child",),
+    helper: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[JobOut]:
     """Each change of a job until it has ended; where no worker is alive, one of our own works on it meanwhile.
 
-    Cancelling the caller (Ctrl-C) cancels the job.
+    Or else `helper` sees to one, asked again as long as none is alive. Cancelling the caller (Ctrl-C) cancels the job.
     """
     async with AsyncExitStack() as stack:
         helped = False
+
+        async def work_here() -> None:
+            nonlocal helped
+            if not helped:
+                helped = True
+                worker = running_worker(services.settings, services.database_url, handlers=handlers, warm=warm)
+                await stack.enter_async_context(worker)
+
         try:
             async for job in await services.jobs.events(job_id, quiet_seconds=1.0):
                 if job:
                     yield job
-                if not helped and not await services.jobs.any_worker():
-                    helped = True
-                    worker = running_worker(services.settings, services.database_url, handlers=handlers, warm=warm)
-                    await stack.enter_async_context(worker)
+                if not await services.jobs.any_worker():
+                    await (helper or work_here)()
         except asyncio.CancelledError:
             await services.jobs.cancel(job_id)
             await services.jobs.get(job_id, wait_seconds=PARTING_SECONDS)

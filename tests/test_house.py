@@ -15,7 +15,7 @@ TESTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rg
 ROUTERS = [path for path in APP if path.startswith("app/routers/") and not path.endswith("__init__.py")]
 
 HTTP_ROOMS = ["main.py", "deps.py", "errors.py", "problems.py", "telemetry.py", "routers/*"]
-DATABASE_ROOMS = ["db.py", "tables/*", "queue.py", "sql/*", "services/*", "worker.py", "embedded*"]
+DATABASE_ROOMS = ["db.py", "tables/*", "queue.py", "sql/*", "services/*", "worker.py", "embedded*", "face/*"]
 TERMINAL_ROOMS = ["cli/*", "demo.py"]
 ROOMS = {
     "fastapi": HTTP_ROOMS,
@@ -23,6 +23,7 @@ ROOMS = {
     "sqlalchemy": DATABASE_ROOMS,
     "asyncpg": DATABASE_ROOMS,
     "mlflow": ["registry.py"],
+    "optuna": ["ml/search.py"],
     "pgqueuer": ["queue.py"],
     "typer": TERMINAL_ROOMS,
     "rich": TERMINAL_ROOMS,

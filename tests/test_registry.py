@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from app.db import psycopg_url
 from app.errors import MlflowUnavailable
-from app.registry import ModelCopy, Registry, TrackedRun, artifact_root_uri
+from app.registry import ModelCopy, Registry, TrackedRun, TrackedTrial, artifact_root_uri
 from app.schemas.config import TrainingConfig
 from tests.postgres import new_database
 
@@ -56,6 +57,49 @@ def test_the_tag_that_finds_the_run_of_a_job_is_written_last(registry: Registry,
     run_id = registry.log_run(theirs)
     assert registry.find_runs(10) == [run_id]
     assert registry.log_run(theirs) == run_id
+
+
+def trials(n: int, *, state: str = "complete") -> list[TrackedTrial]:
+    """The last one is the best."""
+    return [TrackedTrial(at, state, at == n - 1, {"C": f"0.{at}"}, {"log_loss": 0.5 - at / 100}) for at in range(n)]
+
+
+def test_each_trial_is_one_child_run_however_often_it_is_told(registry: Registry, run: TrackedRun) -> None:
+    """The first attempt knew of three trials, and was killed in the middle of the third; a person added a run."""
+    searched = replace(run, job_id=12, trials=trials(3))
+    parent = registry.log_run(searched)
+    client = registry.open()
+    experiment = client.get_run(parent).info.experiment_id
+
+    def children() -> dict[str, Any]:
+        query = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.holdfast_trial LIKE '%'"
+        found = client.search_runs([experiment], query)
+        assert len({each.data.tags["holdfast_trial"] for each in found}) == len(found)
+        return {each.data.tags["holdfast_trial"]: each for each in found}
+
+    before = children()
+    assert before["2"].data.tags["holdfast_best"] == "true"
+    client.create_run(experiment, tags={"mlflow.parentRunId": parent})
+    client.update_run(before["2"].info.run_id, status="RUNNING")
+    assert registry.log_run(replace(searched, trials=trials(5))) == parent
+    after = children()
+    assert after.keys() == {"0", "1", "2", "3", "4"}
+    assert all(after[number].info.run_id == each.info.run_id for number, each in before.items())
+    assert {each.info.status for each in after.values()} == {"FINISHED"}
+    assert [number for number, each in after.items() if each.data.tags["holdfast_best"] == "true"] == ["4"]
+    assert after["4"].data.params == {"C": "0.4"}
+    assert after["4"].data.metrics == {"log_loss": 0.46}
+    assert registry.find_runs(12) == [parent]
+
+
+@pytest.mark.parametrize(("state", "status"), [("pruned", "KILLED"), ("failed", "FAILED")])
+def test_a_trial_that_did_not_end_says_so(registry: Registry, run: TrackedRun, state: str, status: str) -> None:
+    job_id = 13 if state == "pruned" else 14
+    parent = registry.log_run(replace(run, job_id=job_id, trials=trials(1, state=state)))
+    client = registry.open()
+    experiment = client.get_run(parent).info.experiment_id
+    [child] = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    assert (child.info.status, child.data.tags["holdfast_state"]) == (status, state)
 
 
 def test_a_run_that_could_not_be_written_is_closed_as_failed(registry: Registry, run: TrackedRun) -> None:

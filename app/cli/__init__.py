@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import datasets, lifecycle, operate, simulate
+from app.cli import datasets, lifecycle, operate, policy, simulate
 
 app = typer.Typer(
     name="holdfast",
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 lifecycle.add_to(app)
 datasets.add_to(app)
+policy.add_to(app)
 operate.add_to(app)
 simulate.add_to(app)
 

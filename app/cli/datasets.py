@@ -1,15 +1,15 @@
 """The verbs of datasets: making one of any kind from its description."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.session import AsJson, DatasetOption, actor, guarded, print_json, run
+from app.caller import actor
+from app.cli.options import parse_document
+from app.cli.session import AsJson, DatasetOption, guarded, print_json, run
 
 if TYPE_CHECKING:  # the services cost seconds to import, `--help` should not
     from app.container import Services
-    from app.schemas.described import DatasetIn
 
 datasets = typer.Typer(help="Datasets: where features and labels come from.", no_args_is_help=True)
 
@@ -30,9 +30,10 @@ def create(
 ) -> None:
     """Describe a dataset of any kind; queries are tried out."""
     from app.cli.reports import show_dataset
+    from app.schemas.described import DatasetIn
 
     text = file.read()
-    body = guarded(lambda: read_description(text))
+    body = guarded(lambda: parse_document(DatasetIn, text))
 
     async def action(services: "Services") -> dict[str, Any]:
         return (await services.datasets.create(body, actor=actor())).model_dump(mode="json")
@@ -61,30 +62,3 @@ def leaks(*, dataset: DatasetOption = None, as_json: AsJson = False) -> None:
 
     found = run(action)
     print_json(found) if as_json else show_leaks(found)
-
-
-def read_description(text: str) -> "DatasetIn":
-    """The body that the text is.
-
-    Raises
-    ------
-    InvalidRequest
-        As over HTTP, naming the fields that can't be accepted.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    from app.errors import InvalidRequest
-    from app.refusals import explain_refusal
-    from app.schemas.described import DatasetIn
-
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        at = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidRequest(f"The description is not valid JSON{at}.", hint="Mend the file.") from error
-    adapter: TypeAdapter[DatasetIn] = TypeAdapter(DatasetIn)
-    try:
-        return adapter.validate_python(body)
-    except ValidationError as error:
-        items = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
-        raise explain_refusal(items, body) from error

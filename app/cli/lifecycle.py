@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.caller import actor
 from app.cli.options import changes, parse_params, parse_version, request
-from app.cli.session import AsJson, DatasetOption, actor, print_json, run
+from app.cli.session import AsJson, DatasetOption, print_json, run
 
 if TYPE_CHECKING:  # the services cost seconds to import, `--help` should not
     from app.container import Services
@@ -20,9 +21,21 @@ VersionOption = Annotated[
 ]
 VERSION_HELP = "A version's number, champion, challenger or latest."
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random in the fit.", min=0)]
-Param = Annotated[list[str] | None, typer.Option("--param", help="A parameter of the model.", metavar="KEY=VALUE")]
+Param = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        help="A parameter of the model, or of another one as in xgboost_params.max_depth=4.",
+        metavar="KEY=VALUE",
+    ),
+]
 Experiment = Annotated[str | None, typer.Option(help="MLflow's experiment; by default the dataset's name.")]
-ModelTypeOption = Annotated[str | None, typer.Option("--model-type", help="xgboost, lightgbm or logistic.")]
+ModelTypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model-type", help="xgboost, lightgbm, logistic, random_forest, mlp, blend; or auto, which compares them."
+    ),
+]
 NoShap = Annotated[bool, typer.Option("--no-shap", help="Leave the explanations of the training out.")]
 
 
@@ -105,6 +118,8 @@ def train(
     split: Annotated[Split | None, typer.Option(help="By default by time, where two instants have matured.")] = None,
     exclude_feature: Annotated[list[str] | None, typer.Option(help="Leave it out; may be repeated.")] = None,
     accept_leak: Annotated[list[str] | None, typer.Option(help="A finding's name; may be repeated.")] = None,
+    search_trials: Annotated[int | None, typer.Option(help="Search for parameters: so many trials.", min=1)] = None,
+    search_seconds: Annotated[float | None, typer.Option(help="Search for parameters: so long.")] = None,
     param: Param = None,
     seed: Seed = None,
     as_json: AsJson = False,
@@ -121,6 +136,7 @@ def train(
         split=split and split.value,
         exclude_features=exclude_feature,
         accept_leaks=accept_leak,
+        search=changes(n_trials=search_trials, seconds=search_seconds) or None,
     )
     body = request(TrainIn, dataset=dataset, model=model, training=training, register=register)
     result = run(lambda services: finish(services, services.training.submit(body, actor=actor())))

@@ -19,14 +19,18 @@ def changes(**options: Any) -> dict[str, Any]:
 
 
 def parse_params(params: Sequence[str] | None, model_type: str | None) -> dict[str, Any]:
-    """`--param max_depth=4` as the parameters of the model asked for."""
+    """`--param max_depth=4` as a parameter of the model asked for, `xgboost_params.max_depth=4` of the one named."""
     if not params:
         return {}
     pairs = [text.partition("=") for text in params]
     for key, separator, _ in pairs:
         if not (key and separator):
             raise typer.BadParameter(f"'{key}' is not of the form KEY=VALUE.", param_hint="--param")
-    return {f"{model_type or 'xgboost'}_params": {key: _value(text) for key, _, text in pairs}}
+    given: dict[str, dict[str, Any]] = {}
+    for key, _, text in pairs:
+        of_model, _, name = key.rpartition(".")
+        given.setdefault(of_model or f"{model_type or 'xgboost'}_params", {})[name] = _value(text)
+    return given
 
 
 def _value(text: str) -> Any:
@@ -55,3 +59,28 @@ def request(kind: "type[B]", **fields: Any) -> "B":
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise typer.BadParameter(f"{place}: {first['msg']}" if place else str(first["msg"])) from None
+
+
+def parse_document(kind: Any, text: str) -> Any:
+    """The config or body that a file's text is, of a type or a union of types.
+
+    Raises
+    ------
+    InvalidRequest
+        As over HTTP, naming the fields that can't be accepted.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from app.errors import InvalidRequest
+    from app.refusals import explain_refusal
+
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        at = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InvalidRequest(f"The description is not valid JSON{at}.", hint="Mend the file.") from error
+    try:
+        return TypeAdapter(kind).validate_python(document)
+    except ValidationError as error:
+        items = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+        raise explain_refusal(items, document) from error

@@ -1,5 +1,6 @@
 """The answers of the service as tables for people: the gate, accounts at risk, the monitor, history, a comparison."""
 
+import json
 from collections.abc import Iterable, Sequence
 
 from rich.markup import escape
@@ -207,7 +208,10 @@ def show_training(result: Json) -> None:
         for side, figures in _sides(result[role]["metrics"])
     ]
     show_table("Training", ["model", "side", *(title for _, title in _FIGURES)], rows)
-    for sentence in [result["summary"], *result["warnings"]]:
+    search = [result["search"]["summary"]] if result["search"] else []
+    told = [each["sentence"] for each in result["primary"]["baselines"] or [] if each["name"] == "single_rule"]
+    told = [sentence for sentence in told if sentence not in result["summary"]]
+    for sentence in [result["summary"], *told, *search, *result["warnings"]]:
         say(in_commands(sentence))
     if result["version"]:
         say(f"Registered as version {result['version']}.")
@@ -235,14 +239,41 @@ def show_registered(version: Json) -> None:
     say_next(f"holdfast evaluate --version {version['version']}")
 
 
+def show_policy_in_force(told: Json) -> None:
+    """The bar in force, and the document it comes from."""
+    scope = f"dataset {told['dataset']}" if told["dataset"] else "datasets without a policy of their own"
+    rows = [[name, escape(json.dumps(value))] for name, value in told["evaluation"].items()]
+    show_table(f"The gate's policy for {scope}", ["field", "value"], rows)
+    document = told["document"]
+    if document is None:
+        return say("No document is stored: this is what the dataset's defaults, the settings and the code say.")
+    whose = f"of dataset {document['dataset']}" if document["dataset"] else "for all datasets"
+    say(f"Document {document['number']} {whose}, {when(document['created_at'])}, by {document['actor']}:")
+    return say(document["reason"])
+
+
+def show_new_policy(document: Json) -> None:
+    """A document that was just written."""
+    whose = f"dataset {document['dataset']}" if document["dataset"] else "all datasets without one of their own"
+    say(f"Document {document['number']} is the gate's policy for {whose}; verdicts by another one no longer hold.")
+    say_next("holdfast policy show" + (f" --dataset {document['dataset']}" if document["dataset"] else ""))
+
+
 def show_promotion(entry: Json) -> None:
     """A new entry of the ledger."""
     before = f" in place of version {entry['from_version']}" if entry["from_version"] else ""
-    marks = "".join(f", {mark}" for mark in ("forced", "provisional") if entry[mark])
+    marks = "".join(f", {mark.replace('_', ' ')}" for mark in ("forced", "provisional", "weak_evidence") if entry[mark])
     say(f"Version {entry['to_version']} is in {entry['stage']}{before} ({entry['action']}{marks}).")
     in_production = entry["stage"] == "Production"
     which = f"--dataset {entry['dataset']}" if in_production else f"--model-version {entry['to_version']}"
     say_next(f"holdfast score {which}")
+
+
+def _proviso(item: Json) -> str:
+    """Of a provisional champion, and what the verdict since has said."""
+    if not item["provisional"]:
+        return ""
+    return {True: ", confirmed", False: ", not confirmed", None: ", provisional"}[item["confirmed"]]
 
 
 def show_history(versions: Sequence[Json]) -> None:
@@ -253,7 +284,7 @@ def show_history(versions: Sequence[Json]) -> None:
             escape(item["dataset"]),
             escape(item["model_type"] + (" (baseline)" if item["role"] == "baseline" else "")),
             number(item["test_roc_auc"]),
-            escape(item["stage"] or "-") + (", provisional" if item["provisional"] else ""),
+            escape(item["stage"] or "-") + _proviso(item),
             coloured(item["verdict"]["recommendation"]) if item["verdict"] else "-",
             escape(item["experiment"]),
             when(item["registered_at"]),
@@ -274,9 +305,8 @@ def show_comparison(comparison: Json) -> None:
         [escape(row["name"]), number(row["a"]), number(row["b"]), number(row["difference"])]
         for row in comparison["metrics"]
     ]
-    show_table("On the test side", ["figure", a, b, "difference"], figures)
-    if not comparison["same_rows"]:
-        say("The two were judged on different rows: the figures do not compare exactly.")
+    show_table("On the test side of each", ["figure", a, b, "difference"], figures)
+    _show_paired(comparison, a, b)
     differences = [
         [escape(item["name"]), escape(str(item["a"])), escape(str(item["b"]))]
         for item in [*comparison["parameters"], *comparison["data"]]
@@ -284,7 +314,31 @@ def show_comparison(comparison: Json) -> None:
     if differences:
         show_table("What differs", ["", a, b], differences)
     if comparison["score_shift"]:
-        shift = [[escape(name), escape(str(value))] for name, value in comparison["score_shift"].items()]
-        show_table("How scores moved", ["", ""], shift)
+        _show_shift(comparison["score_shift"], a, b)
     if comparison["next"]:
         say_next(*map(in_commands, comparison["next"]))
+
+
+def _show_paired(comparison: Json, a: str, b: str) -> None:
+    paired = comparison["paired"]
+    if paired is None:
+        return say(f"{comparison['paired_missing']} Until then the figures do not compare exactly.")
+    rows = [
+        [escape(row["name"]), *(number(row[name]) for name in ("a", "b", "difference")), interval(row["interval"])]
+        for row in paired["metrics"]
+    ]
+    title = f"On the {paired['n']:,} rows that both were judged on, {paired['n_churners']:,} churners"
+    return show_table(title, ["figure", a, b, "difference", "95 % interval"], rows)
+
+
+def _show_shift(shift: Json, a: str, b: str, n_movers: int = 10) -> None:
+    figures = ("n_accounts", "psi", "mean_difference", "rank_correlation")
+    show_table("How scores moved", ["", ""], [[name, escape(str(shift[name]))] for name in figures])
+    moves = [[coloured(move["from"]), coloured(move["to"]), f"{move['n']:,}"] for move in shift["tier_moves"]]
+    show_table("Accounts by tier", [a, b, "accounts"], moves)
+    movers = [
+        [escape(each["account_id"]), *(f"{share(each[f'p_{v}'])} {coloured(each[f'tier_{v}'])}" for v in ("a", "b"))]
+        for each in shift["movers"][:n_movers]
+    ]
+    if movers:
+        show_table("Furthest from one tier to another", ["account", a, b], movers)

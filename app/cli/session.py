@@ -3,8 +3,6 @@
 import asyncio
 import json
 import logging
-import os
-import pwd
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -74,14 +72,6 @@ def fail(problem: Json) -> NoReturn:
 
     show_problem(problem | {"hint": hint_for(problem.get("code", ""), problem.get("hint", ""))})
     raise typer.Exit(1)
-
-
-def actor() -> str:
-    """Who is at the keyboard, for jobs and the ledger."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user need not have a name
-        return f"uid {os.getuid()}"
 
 
 def print_json(document: object) -> None:

@@ -3,17 +3,24 @@
 Both take seconds to import, and most of what the service does needs neither: they are imported where they are used.
 """
 
-from dataclasses import dataclass
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
+from app.ml.one_file import OneFile
+
+_N_TOGETHER = 50  # rounds whose leaves are found in one go: memory is bounded, however many rounds there are
 
 
 @dataclass(frozen=True)
-class XGBoostModel:
+class XGBoostModel(OneFile):
     """A fitted XGBoost booster; `base_margin` is its constant, in log-odds."""
 
     booster: Any
@@ -29,6 +36,19 @@ class XGBoostModel:
         """What round `at` adds to the log-odds: shape (n,); the first also holds the constant."""
         margins = self.booster.inplace_predict(X, iteration_range=(at, at + 1), predict_type="margin")
         return np.asarray(margins, dtype=np.float64) - (self.base_margin if at else 0.0)
+
+    def staged_margins(self, X: Matrix) -> Iterator[Floats]:
+        """Log-odds after 1, 2, ... rounds: each of shape (n,), the same array again."""
+        import xgboost as xgb
+
+        data, margins = xgb.DMatrix(X, nthread=1), np.full(len(X), self.base_margin)
+        for begin in range(0, self.n_rounds, _N_TOGETHER):
+            some = self.booster[begin : min(begin + _N_TOGETHER, self.n_rounds)]
+            trees = json.loads(some.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
+            leaves = some.predict(data, pred_leaf=True).reshape(len(X), len(trees))
+            for tree, places in zip(trees, leaves.T, strict=True):
+                margins += np.take(tree["split_conditions"], places.astype(np.int64))  # of a leaf: its value
+                yield margins
 
     def native_contributions(self, X: Matrix) -> Floats:
         """Exact path-dependent SHAP values by the booster's own code: shape (n, d), log-odds."""
@@ -86,6 +106,12 @@ class XGBoostLearner:
         booster = xgb.train(params, data, n_rounds)
         return XGBoostModel(booster, n_rounds, float(np.log(base / (1 - base))))
 
+    def first(self, model: XGBoostModel, n_rounds: int, *, n_threads: int) -> XGBoostModel:
+        """The model after its first rounds: byte for byte the one fitted with so many."""
+        booster = model.booster[:n_rounds]
+        booster.set_param({"nthread": n_threads})
+        return replace(model, booster=booster, n_rounds=n_rounds)
+
 
 def _weighted_rate(y: Floats, weight: float) -> float:
     churned = weight * float(y.sum())
@@ -93,7 +119,7 @@ def _weighted_rate(y: Floats, weight: float) -> float:
 
 
 @dataclass(frozen=True)
-class LightGBMModel:
+class LightGBMModel(OneFile):
     """A fitted LightGBM booster."""
 
     booster: Any
@@ -112,6 +138,24 @@ class LightGBMModel:
             return np.zeros(len(X))
         found = self.booster.predict(X, start_iteration=at, num_iteration=1, raw_score=True, num_threads=self.n_threads)
         return np.asarray(found, dtype=np.float64)
+
+    def staged_margins(self, X: Matrix) -> Iterator[Floats]:
+        """Log-odds after 1, 2, ... rounds, no longer changing after the fit ended: each of shape (n,), one array."""
+        margins, n_trees = np.zeros(len(X)), self.booster.num_trees()
+        for begin in range(0, self.n_rounds, _N_TOGETHER):
+            n = max(0, min(begin + _N_TOGETHER, n_trees) - begin)
+            for at, places in enumerate(self._leaves(X, begin, n).T, start=begin):
+                values = [self.booster.get_leaf_output(at, leaf) for leaf in range(int(places.max()) + 1)]
+                margins += np.take(values, places)
+                yield margins
+            yield from itertools.repeat(margins, min(begin + _N_TOGETHER, self.n_rounds) - begin - n)
+
+    def _leaves(self, X: Matrix, begin: int, n: int) -> npt.NDArray[np.int32]:
+        """The leaf each row falls into in each of n trees: shape (rows, n)."""
+        if not n:
+            return np.empty((len(X), 0), dtype=np.int32)
+        options = {"start_iteration": begin, "num_iteration": n, "num_threads": self.n_threads}
+        return np.asarray(self.booster.predict(X, pred_leaf=True, **options), dtype=np.int32).reshape(len(X), n)
 
     def native_contributions(self, X: Matrix) -> Floats:
         """Exact path-dependent SHAP values by the booster's own code: shape (n, d), log-odds."""
@@ -151,11 +195,20 @@ class LightGBMLearner:
 
     def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> LightGBMModel:
         """Fit so many rounds, no early stopping; the same on any number of threads."""
+        return self.share(X, y, n_threads=n_threads).fit(None, n_rounds=n_rounds, n_threads=n_threads)
+
+    def share(self, X: Matrix, y: Floats, *, n_threads: int) -> "LightGBMRows":
+        """Sort the rows into bins, once for all fits on parts of them."""
         import lightgbm as lgb
 
+        params = self.params_of_library(n_threads)
+        return LightGBMRows(lgb.Dataset(X, y, params=params).construct(), self)
+
+    def params_of_library(self, n_threads: int) -> dict[str, Any]:
+        """As LightGBM wants them."""
         params = {name: value for name, value in self.params.items() if name != "n_estimators"}
         params.setdefault("subsample_freq", 1)  # without it LightGBM takes no notice of subsample
-        params |= {
+        return params | {
             "objective": "binary",
             "metric": "none",
             "deterministic": True,
@@ -164,5 +217,26 @@ class LightGBMLearner:
             "seed": self.seed,
             "num_threads": n_threads,
         }
-        booster = lgb.train(params, lgb.Dataset(X, y), n_rounds)
+
+    def first(self, model: LightGBMModel, n_rounds: int, *, n_threads: int) -> LightGBMModel:
+        """The model after its first rounds: byte for byte the one fitted with so many."""
+        import lightgbm as lgb
+
+        booster = lgb.Booster(model_str=model.booster.model_to_string(num_iteration=n_rounds))
+        return LightGBMModel(booster, n_rounds, n_threads)
+
+
+@dataclass(frozen=True)
+class LightGBMRows:
+    """Rows in LightGBM's bins, whose edges all of them have a say in; labels play no part."""
+
+    data: Any
+    learner: LightGBMLearner
+
+    def fit(self, inside: npt.NDArray[np.int64] | None, *, n_rounds: int, n_threads: int) -> LightGBMModel:
+        """Fit on the rows at these positions, which rise; None: on all."""
+        import lightgbm as lgb
+
+        data = self.data if inside is None else self.data.subset(inside)
+        booster = lgb.train(self.learner.params_of_library(n_threads), data, n_rounds)
         return LightGBMModel(booster, n_rounds, n_threads)

@@ -16,7 +16,8 @@ from app.ml.models import FILE_NAMES, ModelKind
 from app.ml.profile import Profile
 
 MAX_BUNDLE_BYTES = 256 * 2**20
-_FORMAT = 1
+_FORMAT = 2
+_ONE_FILE_FORMAT = 1  # written before models could have several files; still read
 _MANIFEST = "bundle.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first instant a zip can name
 
@@ -50,7 +51,7 @@ class Bundle:
     training_data_hash : SHA-256 of rows, labels and sides
     libraries : versions that can change a number
     probes : examples that must score as they did at training
-    model : the model's own format
+    files : the model's own format: the bytes of each file by name
     plan : where features are built, what builds them the same way again; None where they are stored
     """
 
@@ -65,7 +66,7 @@ class Bundle:
     training_data_hash: str
     libraries: Mapping[str, str]
     probes: tuple[Probe, ...]
-    model: bytes
+    files: Mapping[str, bytes]
     plan: Mapping[str, Any] | None = None
 
     @cached_property
@@ -74,7 +75,7 @@ class Bundle:
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def to_bytes(self) -> bytes:
-        """A zip of `bundle.json` and the model's file, stored uncompressed: compressors differ between machines.
+        """A zip of `bundle.json` and the model's files, stored uncompressed: compressors differ between machines.
 
         Raises
         ------
@@ -82,7 +83,7 @@ class Bundle:
             Where it is larger than 256 MB.
         """
         manifest = json.dumps(self._manifest(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        files = {_MANIFEST: manifest.encode(), FILE_NAMES[self.kind]: self.model}
+        files = {_MANIFEST: manifest.encode(), **dict(sorted(self.files.items()))}
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             for name, content in files.items():
@@ -105,7 +106,7 @@ class Bundle:
             "training_data_hash": self.training_data_hash,
             "libraries": dict(self.libraries),
             "probes": [{"features": dict(each.features), "probability": each.probability} for each in self.probes],
-            "model_sha256": hashlib.sha256(self.model).hexdigest(),
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()},
             **({"plan": dict(self.plan)} if self.plan is not None else {}),
         }
 
@@ -123,8 +124,8 @@ class Bundle:
         files = _unpack(data)
         try:
             raw = json.loads(files.pop(_MANIFEST))
-            if raw["format"] != _FORMAT:
-                raise BundleError(f"bundle format {raw['format']} is not known here, only {_FORMAT}")
+            if raw["format"] not in (_FORMAT, _ONE_FILE_FORMAT):
+                raise BundleError(f"bundle format {raw['format']} is not known here, only up to {_FORMAT}")
             return cls._read(raw, files)
         except BundleError:
             raise
@@ -134,11 +135,7 @@ class Bundle:
     @classmethod
     def _read(cls, raw: Mapping[str, Any], files: Mapping[str, bytes]) -> "Bundle":
         kind = ModelKind(raw["kind"])
-        if set(files) != {FILE_NAMES[kind]}:
-            raise BundleError(f"a {kind.value} bundle holds {FILE_NAMES[kind]}, not {sorted(files)}")
-        model = files[FILE_NAMES[kind]]
-        if hashlib.sha256(model).hexdigest() != raw["model_sha256"]:
-            raise BundleError("the model's file is not the one the bundle was made with")
+        _require_files(kind, raw, files)
         return cls(
             kind=kind,
             params=dict(raw["params"]),
@@ -151,9 +148,18 @@ class Bundle:
             training_data_hash=str(raw["training_data_hash"]),
             libraries=dict(raw["libraries"]),
             probes=tuple(Probe(dict(each["features"]), float(each["probability"])) for each in raw["probes"]),
-            model=model,
+            files=dict(files),
             plan=raw.get("plan"),
         )
+
+
+def _require_files(kind: ModelKind, raw: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    """The files are those this kind is read from, and byte for byte those the description was written with."""
+    if FILE_NAMES[kind] not in files or (len(files) > 1 and kind is not ModelKind.BLEND):
+        raise BundleError(f"a {kind.value} bundle holds {FILE_NAMES[kind]}, not {sorted(files)[:5]}")
+    hashes = raw["files"] if raw["format"] == _FORMAT else {FILE_NAMES[kind]: raw["model_sha256"]}
+    if {name: hashlib.sha256(content).hexdigest() for name, content in files.items()} != hashes:
+        raise BundleError("the model's files are not those the bundle was made with")
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -165,15 +171,16 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _unpack(data: bytes) -> dict[str, bytes]:
-    """The files by name; none is compressed, so none can be larger than the archive."""
+    """The files by name; none is compressed, so together they are no larger than the archive."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             names = [entry.filename for entry in entries]
-            if len(names) != 2 or _MANIFEST not in names or len(set(names)) != 2:
+            if len(names) < 2 or _MANIFEST not in names or len(set(names)) != len(names):
                 raise BundleError(f"a bundle holds {_MANIFEST} and a model, not {names[:5]}")
-            if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data) for entry in entries):
-                raise BundleError("the files of a bundle are stored uncompressed")
+            is_packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+            if is_packed or sum(entry.file_size for entry in entries) > len(data):
+                raise BundleError("the files of a bundle are stored uncompressed, each once")
             return {name: archive.read(name) for name in names}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, struct.error, OSError) as error:
         raise BundleError(f"these bytes are no bundle: {error}") from error

@@ -6,10 +6,11 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import scipy  # its parts are loaded when first used: they take seconds
 from scipy.special import expit, log_expit
 
 from app.ml.frame import Floats
+from app.stats.calibration import log_loss
+from app.stats.logistic import fit_logistic
 
 MIN_CHURNERS_ISOTONIC = 1_000  # below, its steps fit noise (Niculescu-Mizil, Caruana 2005, figure 7)
 
@@ -124,7 +125,7 @@ def _read_isotonic(knots: list[object], probabilities: list[object]) -> Isotonic
     return Isotonic(x, p)
 
 
-def _targets(y: Floats) -> Floats:
+def platt_targets(y: Floats) -> Floats:
     """Platt's targets: labels moved inside by one count per class, so that separable margins stay finite.
 
     References
@@ -153,54 +154,55 @@ def fit_platt(margins: Floats, y: Floats, *, start: Platt | None = None) -> Plat
     Platt
         Slope 0 where margin and label go against each other or the margin is constant.
     """
-    targets = _targets(y)
+    return fit_line(margins, y, start=start).platt
+
+
+@dataclass(frozen=True)
+class PlattFit:
+    """A Platt calibrator, and the mean log-loss (nats) of the labels themselves under it."""
+
+    platt: Platt
+    loss: float
+
+
+def fit_line(
+    margins: Floats, y: Floats, *, start: Platt | None = None, tolerance: float = 1e-6, n_threads: int = 1
+) -> PlattFit:
+    """`fit_platt` with its loss, which costs no further pass over the rows.
+
+    Parameters
+    ----------
+    margins, y, start
+        As for `fit_platt`.
+    tolerance : float
+        Of the last step, in log-odds per standard deviation of the margin; what is left is about its square.
+    n_threads : int
+        Has no effect on the result.
+    """
+    targets = platt_targets(y)
     centre = float(margins.mean())
     x = margins - centre
     spread = float(np.sqrt(x @ x / x.size))
-    if spread < 1e-12:
-        return Platt(0.0, _log_odds(float(targets.mean())))
-    x = x / spread
-    line = (start.intercept + start.slope * centre, start.slope * spread) if start else (0.0, 1.0)
-    intercept, slope = _newton(x, targets, line)
-    if slope <= 0:
-        return Platt(0.0, _log_odds(float(targets.mean())))
-    return Platt(slope / spread, intercept - slope * centre / spread)
+    if spread >= 1e-12:
+        columns = np.stack([np.ones(x.size), x / spread])
+        first = np.array([start.intercept + start.slope * centre, start.slope * spread] if start else [0.0, 1.0])
+        [fit] = fit_logistic(columns, targets, np.zeros((1, 2)), start=first, tolerance=tolerance, n_threads=n_threads)
+        intercept, slope = map(float, fit.coefficients)
+        if slope > 0:
+            of_labels = fit.loss + float(fit.coefficients @ (columns @ (targets - y)))
+            return PlattFit(Platt(slope / spread, intercept - slope * centre / spread), of_labels / y.size)
+    flat = Platt(0.0, _log_odds(float(targets.mean())))
+    return PlattFit(flat, log_loss(y, flat.apply(margins)))
 
 
 def _log_odds(p: float) -> float:
     return float(np.log(p / (1 - p)))
 
 
-def _line_loss(x: Floats, targets: Floats, line: tuple[float, float]) -> float:
-    score = line[0] + line[1] * x
-    return float(np.mean(np.logaddexp(0, score) - targets * score))
-
-
-def _newton(x: Floats, targets: Floats, line: tuple[float, float]) -> tuple[float, float]:
-    """Minimise the log-loss of expit(a + b x); steps are halved while they overshoot."""
-    loss = _line_loss(x, targets, line)
-    for _ in range(100):
-        step = _newton_step(x, targets, line)
-        while (new := _line_loss(x, targets, (line[0] + step[0], line[1] + step[1]))) > loss + 1e-13:
-            step = (step[0] / 2, step[1] / 2)
-        line, loss = (line[0] + step[0], line[1] + step[1]), new
-        if max(abs(step[0]), abs(step[1])) < 1e-9:
-            break
-    return line
-
-
-def _newton_step(x: Floats, targets: Floats, line: tuple[float, float]) -> tuple[float, float]:
-    p = expit(line[0] + line[1] * x)
-    weight = p * (1 - p) + 1e-12
-    error = targets - p
-    s0, s1, s2 = float(weight.sum()), float(weight @ x), float(weight @ (x * x))
-    g0, g1 = float(error.sum()), float(error @ x)
-    determinant = s0 * s2 - s1 * s1
-    return (s2 * g0 - s1 * g1) / determinant, (s0 * g1 - s1 * g0) / determinant
-
-
 def fit_beta(margins: Floats, y: Floats) -> Beta:
     """Beta calibration with Platt's targets; coefficients are kept at or above 0 so that it never falls.
+
+    Where one would fall below 0, the best of the fits without one or both of them is the lowest: the loss is convex.
 
     Parameters
     ----------
@@ -209,29 +211,28 @@ def fit_beta(margins: Floats, y: Floats) -> Beta:
     y : ndarray of shape (n,)
         1 churned, 0 stayed.
     """
-    targets = _targets(y)
-    columns = np.column_stack([log_expit(margins), -log_expit(-margins), np.ones(margins.size)])
+    parts = np.stack([log_expit(margins), -log_expit(-margins)])
+    means, sds = parts.mean(axis=1), parts.std(axis=1)
+    sds[sds < 1e-12] = 1.0
+    columns = np.vstack([(parts - means[:, np.newaxis]) / sds[:, np.newaxis], np.ones(margins.size)])
+    a, b, level = _fit_rising(columns, platt_targets(y), np.append(sds, means.sum()))
+    a, b = a / float(sds[0]), b / float(sds[1])
+    return Beta(a, b, level - a * float(means[0]) - b * float(means[1]))
 
-    def loss(coefficients: Floats) -> float:
-        score = columns @ coefficients
-        return float(np.mean(np.logaddexp(0, score) - targets * score))
 
-    def gradient(coefficients: Floats) -> Floats:
-        return np.asarray(columns.T @ (expit(columns @ coefficients) - targets) / y.size, dtype=np.float64)
-
-    platt = fit_platt(margins, y)
-    bounds = [(0.0, None), (0.0, None), (None, None)]
-    start = np.array([platt.slope, platt.slope, platt.intercept])
-    found = scipy.optimize.minimize(
-        loss,
-        start,
-        jac=gradient,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-9},
-    )
-    a, b, intercept = map(float, found.x)
-    return Beta(a, b, intercept)
+def _fit_rising(columns: Floats, targets: Floats, start: Floats) -> tuple[float, float, float]:
+    """The coefficients of two columns, kept at or above 0, and of a constant one."""
+    found: list[tuple[float, Floats]] = []
+    for rows in ([0, 1, 2], [0, 2], [1, 2], [2]):
+        [fit] = fit_logistic(columns[rows], targets, np.zeros((1, len(rows))), start=start[rows])
+        beta = np.zeros(3)
+        beta[rows] = fit.coefficients
+        if beta[:2].min() >= 0:
+            found.append((fit.loss, beta))
+            if len(rows) == 3:
+                break
+    _, (a, b, level) = min(found, key=lambda each: each[0])
+    return float(a), float(b), float(level)
 
 
 def fit_isotonic(margins: Floats, y: Floats) -> Isotonic:
@@ -249,6 +250,13 @@ def fit_isotonic(margins: Floats, y: Floats) -> Isotonic:
     model = IsotonicRegression(y_min=0.5 / y.size, y_max=1 - 0.5 / y.size).fit(margins, y)
     knots = tuple(map(float, model.X_thresholds_))
     return Isotonic(knots, tuple(map(float, np.maximum.accumulate(model.y_thresholds_))))
+
+
+FITS: Mapping[str, Callable[[Floats, Floats], Calibrator]] = {  # by kind, the simplest first
+    Platt.kind: fit_platt,
+    Beta.kind: fit_beta,
+    Isotonic.kind: fit_isotonic,
+}
 
 
 @dataclass(frozen=True)
@@ -274,9 +282,9 @@ def choose_calibrator(margins: Floats, y: Floats, folds: npt.NDArray[np.int64]) 
     folds : ndarray of shape (n,)
         The fold of each row.
     """
-    fits: dict[str, Callable[[Floats, Floats], Calibrator]] = {"platt": fit_platt, "beta": fit_beta}
-    if y.sum() >= MIN_CHURNERS_ISOTONIC:
-        fits["isotonic"] = fit_isotonic
+    fits = dict(FITS)
+    if y.sum() < MIN_CHURNERS_ISOTONIC:
+        del fits["isotonic"]
     losses = {kind: _cross_fitted_losses(fit, margins, y, folds) for kind, fit in fits.items()}
     chosen = "platt"
     for kind in fits:

@@ -98,7 +98,7 @@ def check_drift(profile: Profile, counts: Counts, config: MonitoringConfig) -> D
     profile : Profile
         The reference.
     counts : Counts
-        Rows of the run in the bins of this profile.
+        Rows of the run in the bins of this profile; where either holds no scores, the features alone are compared.
     config : MonitoringConfig
         Floors, minimum sample and false-discovery rate.
     """
@@ -110,11 +110,17 @@ def check_drift(profile: Profile, counts: Counts, config: MonitoringConfig) -> D
         _drift(feature, counts.features[feature.name], index, q=float(q), config=config)
         for feature, index, q in zip(profile.features, indices, q_values, strict=True)
     )
-    index = _index(profile.scores, counts.scores)
-    score = _drift(profile.scores, counts.scores, index, q=index.p_value, config=config)
-    status = worst(_health(part.state) for part in (*features, score))
+    score = _score_drift(profile, counts, config)
+    status = worst(_health(part.state) for part in (*features, *([score] if score else [])))
     actions = _actions(features, score, counts.n_rows, config)
     return DriftReport(features, score, status, profile.n_rows, counts.n_rows, actions)
+
+
+def _score_drift(profile: Profile, counts: Counts, config: MonitoringConfig) -> FeatureDrift | None:
+    if not (sum(profile.scores.counts) and counts.scores.sum()):
+        return None
+    index = _index(profile.scores, counts.scores)
+    return _drift(profile.scores, counts.scores, index, q=index.p_value, config=config)
 
 
 def worst(statuses: Iterable[HealthStatus]) -> HealthStatus:
@@ -173,7 +179,7 @@ def _health(state: DriftState) -> HealthStatus:
 
 
 def _actions(
-    features: tuple[FeatureDrift, ...], score: FeatureDrift, n_current: int, config: MonitoringConfig
+    features: tuple[FeatureDrift, ...], score: FeatureDrift | None, n_current: int, config: MonitoringConfig
 ) -> list[str]:
     if n_current < config.min_sample:
         return [f"Only {n_current} accounts were scored; drift is judged from {config.min_sample} on."]
@@ -183,8 +189,7 @@ def _actions(
     if len(drifted) > MAX_NAMED:
         actions.append(f"{len(drifted) - MAX_NAMED} more features drifted; see the list of features.")
     actions += [_unseen_action(f) for f in features if f.unseen and f not in drifted]
-    actions += _score_actions(score)
-    return actions
+    return actions + _score_actions(score) if score else actions
 
 
 def _feature_action(f: FeatureDrift) -> str:

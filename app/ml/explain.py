@@ -1,17 +1,19 @@
 """Why an account is at risk: exact SHAP values of the log-odds, summed by feature, and put into words."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.ml.blend import BlendModel
 from app.ml.boosters import LightGBMModel, XGBoostModel
 from app.ml.encoding import Encoder, Matrix, Value, find_column
 from app.ml.frame import Feature, Floats
-from app.ml.models import Model
+from app.ml.models import Model, ModelKind, explanations_of
+from app.ml.network import NetworkModel
 
 # Below so many rows WOODELF's fixed cost per tree exceeds the booster's own cost per row (100 trees of depth 6, timed).
 _MIN_ROWS_WOODELF: dict[type[Model], int] = {XGBoostModel: 2_000, LightGBMModel: 5_000}
@@ -49,19 +51,29 @@ class Reason:
 
 
 def contributions(model: Model, X: Matrix, encoder: Encoder) -> Floats:
-    """Exact SHAP values by feature, in log-odds: shape (n, number of features).
+    """SHAP values by feature, in log-odds: shape (n, number of features); exact, save those of nets.
 
     Trees: path-dependent TreeSHAP, by WOODELF for many rows, by the booster itself for few. Logistic: coefficient x
-    (value - mean). The columns of one feature are summed back. Each row sums to its margin minus a constant.
+    (value - mean). Blend: the weighted sum of those of its components. Nets: sampled walks from a few stored rows. The
+    columns of one feature are summed back.
+    Each row sums to its margin minus a constant.
 
     References
     ----------
     Lundberg, Erion, Lee (2018), arXiv:1802.03888. Nadel, Wettenstein (2025), AAAI 2026, arXiv:2511.09376.
     """
-    many = len(X) >= _MIN_ROWS_WOODELF.get(type(model), len(X) + 1)
-    by_column = _woodelf(model, X) if many else model.native_contributions(X)
+    if isinstance(model, NetworkModel):
+        return model.sampled_contributions(X, encoder.owners)
     starts = np.searchsorted(encoder.owners, np.arange(len(encoder.features)))
-    return np.asarray(np.add.reduceat(by_column, starts, axis=1), dtype=np.float64)
+    return np.asarray(np.add.reduceat(_by_column(model, X), starts, axis=1), dtype=np.float64)
+
+
+def _by_column(model: Model, X: Matrix) -> Floats:
+    if isinstance(model, BlendModel):
+        parts = (each.weight * _by_column(each.model, X) for each in model.components)
+        return np.asarray(sum(parts), dtype=np.float64)
+    many = len(X) >= _MIN_ROWS_WOODELF.get(type(model), len(X) + 1)
+    return _woodelf(model, X) if many else model.native_contributions(X)
 
 
 def _woodelf(model: Any, X: Matrix) -> Floats:
@@ -193,6 +205,7 @@ class ShapSummary:
     features : names of the columns of the arrays
     n_sample : how many development rows, drawn at random, it is the mean of
     contributions : ndarray of shape (n_sample, number of features), log-odds
+    method : 'exact', or 'estimate' where the values were sampled
     values : ndarray of shape (n_sample, number of features)
         For plots: numbers, or the code of a level; NaN where missing.
     """
@@ -202,11 +215,13 @@ class ShapSummary:
     n_sample: int
     contributions: Floats
     values: Floats
+    method: Literal["exact", "estimate"] = "exact"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data with its unit and population; the arrays stay behind."""
         return {
             "unit": "mean absolute log-odds",
+            "method": self.method,
             "population": "development rows drawn at random",
             "n_sample": self.n_sample,
             "mean_absolute": self.mean_absolute,
@@ -230,7 +245,8 @@ def summarise(model: Model, X: Matrix, encoder: Encoder) -> ShapSummary:
     means = np.abs(by_feature).mean(axis=0)
     order = np.argsort(-means, kind="stable")
     ranked = {encoder.names[i]: float(means[i]) for i in order}
-    return ShapSummary(ranked, encoder.names, len(X), by_feature, _plot_values(X, encoder))
+    method = explanations_of(ModelKind.MLP) if isinstance(model, NetworkModel) else "exact"
+    return ShapSummary(ranked, encoder.names, len(X), by_feature, _plot_values(X, encoder), method)
 
 
 def _plot_values(X: Matrix, encoder: Encoder) -> Floats:

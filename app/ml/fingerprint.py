@@ -1,10 +1,12 @@
-"""What a training was made of: a hash of its rows, and the versions of the libraries that can change a number."""
+"""What a training was made of: a hash of its rows, the key of each, and the libraries that can change a number."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,14 +18,17 @@ from app.ml.split import Sides
 _LIBRARIES = {
     ModelKind.XGBOOST: ("numpy", "scipy", "xgboost"),
     ModelKind.LIGHTGBM: ("lightgbm", "numpy", "scipy"),
+    ModelKind.RANDOM_FOREST: ("numpy", "scipy", "xgboost"),
+    ModelKind.MLP: ("numpy", "scikit-learn", "scipy"),
     ModelKind.LOGISTIC: ("numpy", "scipy"),
     ModelKind.BASE_RATE: ("numpy", "scipy"),
 }
 
 
-def library_versions(kind: ModelKind) -> dict[str, str]:
-    """By name, those that fitted this kind of model."""
-    return {name: version(name) for name in _LIBRARIES[kind]}
+def library_versions(kind: ModelKind, params: Mapping[str, Any]) -> dict[str, str]:
+    """By name, those that fitted this kind of model with these parameters."""
+    names = _LIBRARIES[ModelKind(params["booster"]) if kind is ModelKind.BLEND else kind]
+    return {name: version(name) for name in names}
 
 
 def training_data_hash(frame: Frame, sides: Sides, features: Sequence[Feature]) -> str:
@@ -33,7 +38,7 @@ def training_data_hash(frame: Frame, sides: Sides, features: Sequence[Feature]) 
     """
     digest = hashlib.sha256()
     _add_texts(digest, frame.accounts)
-    _add_texts(digest, pa.array(sides.tolist(), pa.string()))
+    _add_texts(digest, pa.array(sides, pa.string()))
     _add_numbers(digest, np.asarray(frame.churned, dtype=np.float64))
     if frame.as_of is not None:
         digest.update(np.asarray(frame.as_of.cast(pa.int64()).to_numpy(zero_copy_only=False)).tobytes())
@@ -48,6 +53,23 @@ def training_data_hash(frame: Frame, sides: Sides, features: Sequence[Feature]) 
     return digest.hexdigest()
 
 
+def row_keys(frame: Frame) -> npt.NDArray[np.int64]:
+    """A key of each row that stays the same for ever: 64 bits of BLAKE2b of its account and its instant.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Two different rows share a key about n^2 / 2^65 of the time.
+    """
+    instants = [""] * len(frame) if frame.as_of is None else frame.as_of.cast(pa.int64()).to_pylist()
+    names = frame.accounts.to_pylist()
+    digests = (
+        hashlib.blake2b(f"{account}\0{instant}".encode(), digest_size=8).digest()
+        for account, instant in zip(names, instants, strict=True)
+    )
+    return np.frombuffer(b"".join(digests), dtype="<i8").astype(np.int64)
+
+
 def _add_numbers(digest: "hashlib._Hash", values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
     canonical = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, one zero
     digest.update(canonical.astype("<f8").tobytes())
@@ -58,4 +80,8 @@ def _add_texts(digest: "hashlib._Hash", texts: pa.Array) -> None:
         pa.int64()
     )  # tells "" from missing, "ab","c" from "a","bc"
     digest.update(np.asarray(lengths.to_numpy(zero_copy_only=False)).astype("<i8").tobytes())
-    digest.update("".join(text for text in texts.to_pylist() if text is not None).encode())
+    present = texts.drop_null().cast(pa.large_string())
+    if len(present):  # their bytes lie one after another, from the first offset to the last
+        _, offsets, payload = present.buffers()
+        ends = np.frombuffer(offsets, dtype="<i8")[[present.offset, present.offset + len(present)]]
+        digest.update(memoryview(payload)[ends[0] : ends[1]])

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 
+from app.ml.checks.cross_fitted import measures_of
+from app.ml.checks.further import further_checks
 from app.ml.checks.improvement import (
     baseline_as_good,
     check_baseline,
@@ -11,23 +13,27 @@ from app.ml.checks.improvement import (
     production_threshold,
     rule_of,
 )
-from app.ml.checks.rules import MIN_CHURNERS, count_churners
+from app.ml.checks.measures import Measures, Rival
+from app.ml.checks.rules import MIN_CHURNERS, count_churners, passing_confidence
 from app.ml.checks.thresholds import auc_verdict, check_thresholds
 from app.ml.checks.trust import check_calibration, check_distribution, check_stability
-from app.ml.judgement import Check, Evidence, Judgement, Power, Production, Recommendation, Verdict
+from app.ml.judgement import Check, CrossFit, Evidence, Judgement, Power, Production, Recommendation, Verdict
 from app.schemas.config import EvaluationConfig
-from app.stats.arrays import cluster_codes
+from app.stats.arrays import cluster_codes, normal_quantile
 from app.stats.power import pass_probability, planned_se
-from app.stats.ranking import auc_estimate
 
-__all__ = ["Check", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
+__all__ = ["Check", "CrossFit", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
 
+_DATED = ("Each fold judges accounts it has not met, at instants it has: how a model ages is not in these figures.",)
 FEW_CHURNERS = 200  # under it one test side says little, and the answer says so: STATISTICS.md section 3
 STATED = 0.02
+N_DRAWS = 1000  # of the bootstrap that is shown beside DeLong's interval
+MAX_CELLS = 100_000_000  # rows times draws; of more than 100,000 rows fewer draws are made
+TIRED_LOOK = 5  # from this look on a test side should be replaced: STATISTICS.md section 3
 
 
-def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
-    """Run the six checks and recommend.
+def judge(evidence: Evidence, config: EvaluationConfig, *, n_draws: int = N_DRAWS) -> Judgement:
+    """Run the six checks, and those that the policy asks for beside them, and recommend.
 
     `reject` on any fail. `promote` where the deciding check passes and every other that could not decide has its
     estimate on the right side. The deciding check is the improvement over production; while nothing is in production
@@ -40,6 +46,8 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         Scores, labels and what else the checks read.
     config : EvaluationConfig
         Thresholds and confidence.
+    n_draws : int
+        Of the bootstrap that is shown in the details of the deciding check; 0 for none. It decides nothing.
     """
     evidence = replace(evidence, accounts=cluster_codes(evidence.accounts, evidence.y.size))
     checks = (
@@ -49,13 +57,14 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         check_calibration(evidence, config),
         check_distribution(evidence, config),
         check_stability(evidence, config),
+        *further_checks(evidence, config),
     )
     as_good = baseline_as_good(evidence, checks[1])
     recommendation, provisional = _recommend(checks, first=evidence.production is None, as_good=as_good)
-    power = _power(evidence, checks, config)
+    power = _power(evidence, measures_of(evidence), checks, config)
     deciding = "thresholds" if evidence.production is None else "improvement_over_production"
     return Judgement(
-        checks=checks,
+        checks=_with_bootstrap(checks, deciding, evidence, config, n_draws),
         recommendation=recommendation,
         provisional=provisional,
         rule=rule_of(evidence.production, config),
@@ -63,11 +72,32 @@ def judge(evidence: Evidence, config: EvaluationConfig) -> Judgement:
         insufficient=tuple(check.name for check in checks if check.verdict is Verdict.INSUFFICIENT),
         baseline_as_good=as_good,
         power=power,
+        evidence=measures_of(evidence).kind,
+        look=evidence.look,
+        confidence=passing_confidence(evidence.look, config),
         sentences=(
             _summary(checks, deciding, recommendation, provisional=provisional, as_good=as_good),
             *_baseline_sentence(checks[1], as_good=as_good),
+            *_weak_sentence(evidence, config),
+            *_look_sentence(evidence, config),
             *_few_sentence(evidence),
         ),
+    )
+
+
+def _with_bootstrap(
+    checks: Sequence[Check], deciding: str, evidence: Evidence, config: EvaluationConfig, n_draws: int
+) -> tuple[Check, ...]:
+    """The checks, with a bootstrap of the deciding one's figure in its details: the other way to the same error."""
+    n_draws = min(n_draws, MAX_CELLS // max(evidence.y.size, 1))
+    rival = None if evidence.production is None else Rival.PRODUCTION
+    found = measures_of(evidence).bootstrap(rival, n_draws=n_draws) if n_draws else None
+    if found is None:
+        return tuple(checks)
+    interval = found.interval(config.confidence)
+    told = {"se": found.se, "interval": interval, "confidence": config.confidence, "n_draws": found.values.size}
+    return tuple(
+        replace(each, details={**each.details, "bootstrap": told}) if each.name == deciding else each for each in checks
     )
 
 
@@ -86,15 +116,16 @@ def _recommend(checks: Sequence[Check], *, first: bool, as_good: bool) -> tuple[
     return (Recommendation.PROMOTE, True) if first and ranks else (Recommendation.HOLD, False)
 
 
-def _power(evidence: Evidence, checks: Sequence[Check], config: EvaluationConfig) -> Power:
+def _power(evidence: Evidence, measures: Measures, checks: Sequence[Check], config: EvaluationConfig) -> Power:
     """How often the deciding check would pass a model that is truly equal, better or worse."""
-    production = evidence.production
+    production, confidence = evidence.production, passing_confidence(evidence.look, config)
     if production is None:
-        y, check, threshold = evidence.y, checks[0], 0.0
-        se = auc_estimate(y, evidence.p_model, evidence.accounts).se
-        different_se = se
+        y, check, threshold, weak = measures.labels(), checks[0], 0.0, False
+        se = different_se = measures.auc().se
     else:
-        y, check, threshold = evidence.y[production.fair], checks[2], production_threshold(production, config)
+        y, check = measures.labels(Rival.PRODUCTION), checks[2]
+        threshold = production_threshold(production, config)
+        weak = rule_of(production, config) == "no_harm"
         se = float(check.details["se"])
         different_se = max(se, planned_se(count_churners(y)))  # a model that truly differs also ranks differently
 
@@ -103,7 +134,12 @@ def _power(evidence: Evidence, checks: Sequence[Check], config: EvaluationConfig
             return 0.0
         if not isfinite(error):
             return None
-        return pass_probability(true_difference, se=error, threshold=threshold, confidence=config.confidence)
+        if weak:  # the estimate alone must reach the margin, or the half width where that is less
+            reach = max(threshold, -normal_quantile(config.confidence) * error)
+            return pass_probability(true_difference, se=error, threshold=reach, confidence=0.0)
+        return pass_probability(
+            true_difference, se=error, threshold=threshold, confidence=confidence, degrees=measures.degrees
+        )
 
     return Power(
         reference="min_auc" if production is None else "production",
@@ -126,7 +162,8 @@ def _summary(
     wrong = [check.name for check in open_checks if not check.right_side]
     if recommendation is Recommendation.HOLD:
         held_by = checks[1] if as_good and decider is checks[0] else decider
-        return _wrong_side(wrong) if wrong else f"Hold: {held_by.sentence}"
+        unknown = wrong and "refused" not in decider.details
+        return _wrong_side(wrong) if unknown else f"Hold: {held_by.sentence}"
     told = "Promote provisionally: no check fails and every estimate is on the right side, but" if provisional else ""
     others = [check.name for check in open_checks]
     if provisional:
@@ -155,8 +192,36 @@ def _baseline_sentence(check: Check, *, as_good: bool) -> tuple[str, ...]:
     )
 
 
+def _weak_sentence(evidence: Evidence, config: EvaluationConfig) -> tuple[str, ...]:
+    if rule_of(evidence.production, config) != "no_harm":
+        return ()
+    return (
+        "Weak evidence: the policy promotes what is not shown to be worse, which is no evidence that it is as good.",
+    )
+
+
+def _look_sentence(evidence: Evidence, config: EvaluationConfig) -> tuple[str, ...]:
+    look = evidence.look
+    if look.number == 1:
+        return ()
+    told = (
+        f"Look {look.number} at this test side, which has judged {look.n_candidates} candidates: to pass takes "
+        f"{passing_confidence(look, config) * 100:.2f} % confidence instead of {config.confidence * 100:g} %."
+    )
+    if look.number < TIRED_LOOK:
+        return (told,)
+    return (f"{told} Judge on fresh rows: a newer revision, once outcomes have matured that none of these saw.",)
+
+
 def _few_sentence(evidence: Evidence) -> tuple[str, ...]:
-    n_churners = count_churners(evidence.y)
+    n_churners, fit = count_churners(evidence.y), evidence.cross_fit
+    if fit is not None:
+        return (
+            f"The test side has {n_churners} churners, under {FEW_CHURNERS}: the whole recipe was refitted in "
+            f"{len(fit.folds)} x {int(fit.folds[0].max()) + 1} folds over all {fit.y.size:,} labelled rows with "
+            f"{count_churners(fit.y)} churners. These figures judge the recipe, not these very bytes.",
+            *(_DATED if fit.dated else ()),
+        )
     if n_churners >= FEW_CHURNERS:
         return ()
     return (

@@ -64,9 +64,9 @@ def deal_instants(instants: Sequence[datetime], gap: timedelta) -> DealtInstants
     [1, 1, 4, 0]
     """
     newest_first = sorted(set(instants), reverse=True)
-    for n_test in range(_n_of(newest_first), 0, -1):
+    for n_test in range(min(_n_of(newest_first), len(newest_first)), 0, -1):
         test = newest_first[:n_test]
-        development = [each for each in newest_first if each + gap <= test[-1]]
+        development = _ended_before(test[-1], newest_first, gap)
         if development:
             validation, train = _deal_development(development, gap)
             used = {*test, *validation, *train}
@@ -84,10 +84,15 @@ def _n_of(instants: Sequence[datetime]) -> int:
 def _deal_development(instants: Sequence[datetime], gap: timedelta) -> tuple[Sequence[datetime], Sequence[datetime]]:
     for n_validation in range(_n_of(instants), 0, -1):
         validation = instants[:n_validation]
-        train = [each for each in instants if each + gap <= validation[-1]]
+        train = _ended_before(validation[-1], instants, gap)
         if train:
             return validation, train
     return (), instants
+
+
+def _ended_before(first: datetime, instants: Sequence[datetime], gap: timedelta) -> list[datetime]:
+    """Those that come before a side's first instant and end by it; without a horizon the gap is 0."""
+    return [each for each in instants if each < first and each + gap <= first]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.ml.frame import Floats
-from app.stats.arrays import Bools, Clusters, Interval
+from app.stats.arrays import Bools, Clusters, Interval, Ints
 
 
 class Verdict(StrEnum):
@@ -19,6 +19,13 @@ class Verdict(StrEnum):
     FAIL = "fail"
     INSUFFICIENT = "insufficient"
     NOT_APPLICABLE = "not_applicable"
+
+
+class EvidenceKind(StrEnum):
+    """What a judgement rests on: the version on its test side, or its recipe refitted in folds over all rows."""
+
+    TEST_SIDE = "test_side"
+    CROSS_FITTED = "cross_fitted"
 
 
 class Recommendation(StrEnum):
@@ -42,6 +49,9 @@ class Production:
     active_scores : ndarray of shape (a,) or None; its probabilities of the active accounts
     anchor_version, anchor_p : the last version promoted as better and its probabilities of shape (n,); None where
         that is the version in production itself
+    active_paired : ndarray of shape (a,) or None; its probabilities of the candidate's active accounts, NaN for those
+        that it did not score
+    unfair : where no row is fair to both, why, as a sentence
     """
 
     version: int
@@ -51,6 +61,44 @@ class Production:
     active_scores: Floats | None = None
     anchor_version: int | None = None
     anchor_p: Floats | None = None
+    active_paired: Floats | None = None
+    unfair: str = ""
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """The recipe of the version refitted in folds over all labelled rows, and the recipes of its rivals in the same.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n,); labels, 1 churned, 0 stayed
+    folds : ndarray of shape (repeats, n); 0..k-1, all rows of an account in one
+    p_model, p_baseline : ndarray of shape (repeats, n); calibrated probabilities of models that did not see the account
+    p_production, p_anchor : the same of other versions' recipes; None where there are none
+    dated : the rows are of several instants
+    """
+
+    y: Floats
+    folds: Ints
+    p_model: Floats
+    p_baseline: Floats
+    p_production: Floats | None = None
+    p_anchor: Floats | None = None
+    dated: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """How often the test side has been looked at.
+
+    Attributes
+    ----------
+    number : which look at these rows this is, from 1; see `app.stats.looks`
+    n_candidates : how many candidates have been judged on any of them, this one included
+    """
+
+    number: int = 1
+    n_candidates: int = 1
 
 
 @dataclass(frozen=True)
@@ -70,6 +118,11 @@ class Evidence:
     production : the version in production, or None
     baseline_is_model : the candidate is itself the baseline; it is then compared with the base rate, AUC .5
     known : boolean ndarray of shape (n,) or None; the row's account is among those that the candidate learned from
+    look : which look at the test side this is
+    cross_fit : where the test side holds too few churners; the checks then read these folds instead of it
+    segment_features : names of the f features that the rows are parted by
+    segment_names, segment_codes : what segments are called, and an ndarray of shape (f, n) of positions in these names
+    suspected_leaks : names of the training's findings that only warned and were not accepted; None: not known
     """
 
     y: Floats
@@ -84,6 +137,12 @@ class Evidence:
     production: Production | None = None
     baseline_is_model: bool = False
     known: Bools | None = None
+    look: Look = Look()
+    cross_fit: CrossFit | None = None
+    segment_features: tuple[str, ...] = ()
+    segment_names: tuple[str, ...] = ()
+    segment_codes: Ints | None = None
+    suspected_leaks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,11 +203,14 @@ class Judgement:
 
     Attributes
     ----------
-    rule : 'better', 'not_worse', or 'first_champion' where nothing is in production
+    rule : 'better', 'not_worse', 'no_harm', or 'first_champion' where nothing is in production
     deciding_check : name of the check that must pass
     provisional : promoted on an estimate that too few churners stand behind
     insufficient : names of the checks that could not decide
     baseline_as_good : the baseline is not shown to be worse, and within .01 AUC or better
+    evidence : what the numbers rest on
+    look : which look at the test side this is
+    confidence : of the intervals that had to pass on the test side
     sentences : the recommendation in words, the most important first
     """
 
@@ -160,7 +222,19 @@ class Judgement:
     insufficient: tuple[str, ...]
     baseline_as_good: bool
     power: Power
+    evidence: EvidenceKind
+    look: Look
+    confidence: float
     sentences: tuple[str, ...]
+
+    def get_failed_checks(self) -> list[Check]:
+        """The checks whose verdict is `fail`."""
+        return [check for check in self.checks if check.verdict is Verdict.FAIL]
+
+    @property
+    def weak_evidence(self) -> bool:
+        """The rule is met by whatever is not shown to be worse."""
+        return self.rule == "no_harm"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data without NaN."""
@@ -168,11 +242,18 @@ class Judgement:
             "recommendation": self.recommendation.value,
             "provisional": self.provisional,
             "rule": self.rule,
+            "weak_evidence": self.weak_evidence,
             "deciding_check": self.deciding_check,
             "insufficient": list(self.insufficient),
             "baseline_as_good": self.baseline_as_good,
             "sentences": list(self.sentences),
             "power": plain(self.power.__dict__),
+            "evidence": self.evidence.value,
+            "test_side": {
+                "look": self.look.number,
+                "confidence": self.confidence,
+                "n_candidates": self.look.n_candidates,
+            },
             "checks": [check.to_json() for check in self.checks],
         }
 

@@ -1,51 +1,49 @@
 """Logistic regression on the encoder's matrix, and the base rate: the two models that are plain numbers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
-import scipy  # its parts are loaded when first used: they take seconds
-from scipy.special import expit
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
+from app.ml.one_file import OneFile
+from app.ml.scaling import CHUNK, Scaling, fit_scaling
+from app.stats.logistic import fit_logistic
 
-_Z_LIMIT = 8.0  # standard deviations: beyond, one wild value would decide alone
-_MIN_SKEWNESS = 1.0  # "highly skewed" (Bulmer 1979, Principles of Statistics)
+# Tried where no C is given, the strongest penalty first.
+C_PATH = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+
+_FREE = 1e-9  # penalty on the intercept: only classes of one label need it
 
 
 @dataclass(frozen=True)
-class LogisticModel:
+class LogisticModel(Scaling, OneFile):
     """log-odds = intercept + sum of coefficient x standardised column.
 
     Attributes
     ----------
-    medians, means, sds, coefficients : tuples of d numbers
-        A column is imputed by its median, `logged` where skewed, standardised, kept within 8 standard deviations.
-    logged : tuple of d booleans; such a column x becomes sign(x) ln(1 + |x|)
-    missing_coefficients, missing_shares : tuples of d numbers
+    coefficients : tuple of d numbers
+    missing_coefficients : tuple of d numbers
         Added to the log-odds of a missing value is missing_coefficient x (1 - missing_share), of a present one
         missing_coefficient x (0 - missing_share).
     intercept : log-odds of an average development row
     """
 
-    medians: tuple[float, ...]
-    logged: tuple[bool, ...]
-    means: tuple[float, ...]
-    sds: tuple[float, ...]
     coefficients: tuple[float, ...]
     missing_coefficients: tuple[float, ...]
-    missing_shares: tuple[float, ...]
     intercept: float
     n_rounds: int = 1
     file_name: ClassVar[str] = "linear.json"
 
     def margins(self, X: Matrix) -> Floats:
-        """Log-odds of shape (n,)."""
-        margins: Floats = self.intercept + self.native_contributions(X).sum(axis=1)
+        """Log-odds of shape (n,), a chunk of rows at a time."""
+        margins = np.empty(len(X))
+        for begin in range(0, len(X), CHUNK):
+            rows = X[begin : begin + CHUNK]
+            margins[begin : begin + CHUNK] = self.intercept + self.native_contributions(rows).sum(axis=1)
         return margins
 
     def round_margins(self, X: Matrix, at: int) -> Floats:
@@ -57,17 +55,10 @@ class LogisticModel:
         if X.shape[1] != len(self.coefficients):  # numpy would stretch a single column
             raise ValueError(f"the model has {len(self.coefficients)} columns, the rows have {X.shape[1]}")
         missing = np.isnan(X)
-        z = self._standardise(X, missing)
+        z = self.standardise(X, missing)
         shares, weights = np.array(self.missing_shares), np.array(self.missing_coefficients)
         contributions: Floats = z * np.array(self.coefficients) + (missing - shares) * weights
         return contributions
-
-    def _standardise(self, X: Matrix, missing: npt.NDArray[np.bool_]) -> Floats:
-        x = np.where(missing, np.array(self.medians), X.astype(np.float64))
-        columns = np.flatnonzero(self.logged)
-        x[:, columns] = _signed_log(x[:, columns])
-        z: Floats = np.clip((x - np.array(self.means)) / np.array(self.sds), -_Z_LIMIT, _Z_LIMIT)
-        return z
 
     def gains(self, n_columns: int, n_rounds: int) -> Floats:
         """Size of the effect of each column, missingness included: shape (d,), log-odds per standard deviation."""
@@ -90,14 +81,45 @@ class LogisticModel:
         return cls(**lists, intercept=float(raw["intercept"]))
 
 
-def _signed_log(x: Floats) -> Floats:
-    logged: Floats = np.sign(x) * np.log1p(np.abs(x))
-    return logged
+@dataclass(frozen=True)
+class LogisticPath(OneFile):
+    """Logistic regressions of the same rows under ever weaker penalties; each counts as a round."""
 
+    models: tuple[LogisticModel, ...]
+    file_name: ClassVar[str] = LogisticModel.file_name
 
-def _median(x: Matrix) -> float:
-    present = x[~np.isnan(x)]
-    return float(np.median(present)) if present.size else 0.0
+    @property
+    def n_rounds(self) -> int:
+        """How many there are."""
+        return len(self.models)
+
+    def margins(self, X: Matrix) -> Floats:
+        """Log-odds by the last: shape (n,)."""
+        return self.models[-1].margins(X)
+
+    def staged_margins(self, X: Matrix) -> Iterator[Floats]:
+        """Log-odds by one after the other, each of shape (n,); the rows are standardised once."""
+        shared, betas = self.models[0], np.array([_beta(model) for model in self.models])
+        margins = np.empty((len(betas), len(X)))
+        for begin in range(0, len(X), CHUNK):
+            margins[:, begin : begin + CHUNK] = betas @ shared.design(X[begin : begin + CHUNK])
+        yield from margins
+
+    def round_margins(self, X: Matrix, at: int) -> Floats:
+        """What the next weaker penalty changes: shape (n,)."""
+        return self.models[at].margins(X) - (self.models[at - 1].margins(X) if at else 0.0)
+
+    def native_contributions(self, X: Matrix) -> Floats:
+        """Of the last: shape (n, d)."""
+        return self.models[-1].native_contributions(X)
+
+    def gains(self, n_columns: int, n_rounds: int) -> Floats:
+        """Size of the effects under one of the penalties: shape (d,)."""
+        return self.models[n_rounds - 1].gains(n_columns, 1)
+
+    def to_bytes(self) -> bytes:
+        """The last as canonical JSON."""
+        return self.models[-1].to_bytes()
 
 
 @dataclass(frozen=True)
@@ -110,82 +132,60 @@ class LogisticLearner:
 
     def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> LogisticModel:
         """Impute by medians, log what is skewed, standardise, and solve by Newton's method."""
-        missing = np.isnan(X)
-        shares = missing.mean(axis=0)
-        medians = tuple(_median(column) for column in X.T)
-        x = np.where(missing, np.array(medians), X.astype(np.float64))
-        logged = tuple(_is_better_logged(column) for column in x.T)
-        columns = np.flatnonzero(logged)
-        x[:, columns] = _signed_log(x[:, columns])
-        means, sds = x.mean(axis=0), x.std(axis=0)
-        sds[sds < 1e-12] = 1.0
-        z = np.clip((x - means) / sds, -_Z_LIMIT, _Z_LIMIT)
-        flags = np.flatnonzero(shares > 0)
-        design = np.column_stack([np.ones(len(z)), z, (missing - shares)[:, flags]])
-        beta = solve_logistic(design, y, 1 / self.params["C"], self.params["max_iter"])
-        weights = np.zeros(X.shape[1])
-        weights[flags] = beta[1 + X.shape[1] :]
-        return LogisticModel(
-            medians=medians,
-            logged=logged,
-            means=tuple(map(float, means)),
-            sds=tuple(map(float, sds)),
-            coefficients=tuple(map(float, beta[1 : 1 + X.shape[1]])),
-            missing_coefficients=tuple(map(float, weights)),
-            missing_shares=tuple(map(float, shares)),
-            intercept=float(beta[0]),
-        )
-
-
-def _is_better_logged(x: Floats) -> bool:
-    """Money and counts: skewed as they are, less so in logs. Decided on the rows of the fit."""
-    if np.unique(x[:1000]).size <= 2 and np.unique(x).size <= 2:
-        return False
-    before = abs(float(scipy.stats.skew(x)))
-    return before > _MIN_SKEWNESS and abs(float(scipy.stats.skew(_signed_log(x)))) < before
-
-
-def solve_logistic(design: Floats, y: Floats, penalty: float, max_iter: int) -> Floats:
-    """Minimise the summed log-loss + penalty/2 x squared coefficients (not the first) by damped Newton steps.
-
-    Parameters
-    ----------
-    design : ndarray of shape (n, d)
-        The first column is 1.
-    y : ndarray of shape (n,)
-        1 churned, 0 stayed.
-    penalty : float
-        Above 0: so that the minimum exists and is unique.
-    max_iter : int
-        At most so many steps.
-
-    Returns
-    -------
-    ndarray of shape (d,)
-    """
-    ridge = np.full(design.shape[1], penalty)
-    ridge[0] = 1e-9  # the intercept is free; only classes of one label need this
-    beta = np.zeros(design.shape[1])
-    loss = _penalised_loss(design, y, ridge, beta)
-    for _ in range(max_iter):
-        p = expit(design @ beta)
-        hessian = (design * (p * (1 - p))[:, np.newaxis]).T @ design + np.diag(ridge)
-        step = np.linalg.solve(hessian, design.T @ (y - p) - ridge * beta)
-        while (new := _penalised_loss(design, y, ridge, beta + step)) > loss + 1e-10 * abs(loss):
-            step = step / 2
-        beta, loss = beta + step, new
-        if np.abs(step).max() < 1e-9:
-            break
-    return beta
-
-
-def _penalised_loss(design: Floats, y: Floats, ridge: Floats, beta: Floats) -> float:
-    score = design @ beta
-    return float(np.sum(np.logaddexp(0, score) - y * score) + ridge @ (beta * beta) / 2)
+        return _fit_penalties(X, y, [self.params["C"]], self.params["max_iter"], n_threads)[0]
 
 
 @dataclass(frozen=True)
-class BaseRateModel:
+class TunedLogisticLearner:
+    """Fits logistic regression under each penalty of `C_PATH`; how far to go is chosen as boosting rounds are."""
+
+    params: dict[str, Any]
+    seed: int
+    n_rounds: int = len(C_PATH)
+
+    def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> LogisticPath:
+        """The first of the path, each begun where the one before ended."""
+        path = list(C_PATH[:n_rounds])
+        return LogisticPath(tuple(_fit_penalties(X, y, path, self.params["max_iter"], n_threads)))
+
+    def settle(self, n_rounds: int) -> LogisticLearner:
+        """The learner with the C that so many rounds end at."""
+        return LogisticLearner({**self.params, "C": C_PATH[n_rounds - 1]}, self.seed)
+
+
+def _fit_penalties(X: Matrix, y: Floats, path: list[float], max_iter: int, n_threads: int) -> list[LogisticModel]:
+    scaling = fit_scaling(X, n_threads)
+    design = scaling.design(X)
+    ridges = np.repeat(1 / np.array(path), len(design)).reshape(len(path), len(design))
+    ridges[:, 0] = _FREE
+    fits = fit_logistic(design, y, ridges, max_iter=max_iter, n_threads=n_threads)
+    return [_with_coefficients(scaling, fit.coefficients) for fit in fits]
+
+
+def _with_coefficients(scaling: Scaling, beta: Floats) -> LogisticModel:
+    d = len(scaling.means)
+    weights = np.zeros(d)
+    weights[scaling.flagged] = beta[1 + d :]
+    return LogisticModel(
+        medians=scaling.medians,
+        logged=scaling.logged,
+        means=scaling.means,
+        sds=scaling.sds,
+        missing_shares=scaling.missing_shares,
+        coefficients=tuple(map(float, beta[1 : 1 + d])),
+        missing_coefficients=tuple(map(float, weights)),
+        intercept=float(beta[0]),
+    )
+
+
+def _beta(model: LogisticModel) -> Floats:
+    """Its coefficients in the order of the rows of `design`."""
+    weights = np.array(model.missing_coefficients)[model.flagged]
+    return np.concatenate([[model.intercept], model.coefficients, weights])
+
+
+@dataclass(frozen=True)
+class BaseRateModel(OneFile):
     """The same log-odds for every account: what a model must beat."""
 
     margin: float

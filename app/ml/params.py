@@ -26,14 +26,17 @@ class ParamsError(ValueError):
 
 @dataclass(frozen=True)
 class _Range:
-    """A number from `low` to `high`, both included unless `above_low`; whole numbers only where `whole`."""
+    """A number from `low` to `high`, both included unless `above_low`; whole where `whole`, null where `tunable`."""
 
     low: float
     high: float
     whole: bool = False
     above_low: bool = False
+    tunable: bool = False
 
     def complaint(self, value: object) -> str | None:
+        if value is None and self.tunable:
+            return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
             return "must be a finite number"
         if self.whole and value != int(value):
@@ -84,10 +87,37 @@ _LIGHTGBM: Mapping[str, _Range | _Choice] = {
     "path_smooth": _WEIGHT,
 }
 _LOGISTIC: Mapping[str, _Range | _Choice] = {
-    "C": _Range(0, 1e6, above_low=True),
+    "C": _Range(0, 1e6, above_low=True, tunable=True),
     "max_iter": _Range(1, 10_000, whole=True),
 }
-_KNOWN = {ModelType.XGBOOST: _XGBOOST, ModelType.LIGHTGBM: _LIGHTGBM, ModelType.LOGISTIC: _LOGISTIC}
+_FOREST: Mapping[str, _Range | _Choice] = {
+    "n_estimators": _Range(1, 2_000, whole=True),
+    "max_depth": _Range(1, 16, whole=True),
+    "min_samples_leaf": _Range(1, 1e6, whole=True),
+    "subsample": _SHARE,
+    "max_features": _SHARE,
+}
+_NETWORK: Mapping[str, _Range | _Choice] = {
+    "hidden_units": _Range(1, 256, whole=True),
+    "n_epochs": _Range(1, 500, whole=True),
+    "learning_rate": _Range(1e-5, 0.1),
+    "batch_size": _Range(16, 100_000, whole=True),
+    "alpha": _WEIGHT,
+}
+_BLEND: Mapping[str, _Range | _Choice] = {
+    "booster": _Choice((ModelType.XGBOOST.value, ModelType.LIGHTGBM.value)),
+    "shallow_max_depth": _Range(1, 4, whole=True),
+    "shallow_n_estimators": _BOTH_BOOSTERS["n_estimators"],
+    "shallow_learning_rate": _BOTH_BOOSTERS["learning_rate"],
+}
+_KNOWN = {
+    ModelType.XGBOOST: _XGBOOST,
+    ModelType.LIGHTGBM: _LIGHTGBM,
+    ModelType.LOGISTIC: _LOGISTIC,
+    ModelType.RANDOM_FOREST: _FOREST,
+    ModelType.MLP: _NETWORK,
+    ModelType.BLEND: _BLEND,
+}
 
 
 def validate_params(model: ModelConfig) -> None:
@@ -121,11 +151,34 @@ def _unknown(name: str, known: Mapping[str, Any]) -> str:
 def effective_params(model: ModelConfig, model_type: ModelType) -> dict[str, Any]:
     """Validated parameters with whole numbers as int, so that 6 and 6.0 give the same model and hash."""
     validate_params(model)
-    known = _KNOWN[model_type]
+    known = _KNOWN.get(model_type, {})
     return {name: _plain(value, known[name]) for name, value in sorted(model.params(model_type).items())}
 
 
+def asked_params(model: ModelConfig, model_type: ModelType) -> dict[str, Any]:
+    """The effective parameters of everything that is fitted for this kind: with the kind itself, the recipe.
+
+    A blend's own stand beside those of its booster and of its logistic regression, under the names they have in the
+    config; where kinds are compared those of all stand there.
+    """
+    if model_type is ModelType.AUTO:
+        own, parts = {}, tuple(_KNOWN)
+    else:
+        own, parts = effective_params(model, model_type), ()
+    if model_type is ModelType.BLEND:
+        parts = (ModelType(own["booster"]), ModelType.LOGISTIC)
+    return own | {f"{part.value}_params": effective_params(model, part) for part in parts}
+
+
+def shallow_config(model: ModelConfig, booster: ModelType) -> ModelConfig:
+    """The config of a blend's shallow booster: that of its booster, save depth, rounds and learning rate."""
+    blend = effective_params(model, ModelType.BLEND)
+    shallow = {name: blend[f"shallow_{name}"] for name in ("max_depth", "n_estimators", "learning_rate")}
+    name = f"{booster.value}_params"
+    return model.model_copy(update={name: {**getattr(model, name), **shallow}})
+
+
 def _plain(value: Any, rule: _Range | _Choice) -> Any:
-    if isinstance(rule, _Choice):
+    if isinstance(rule, _Choice) or value is None:
         return value
     return int(value) if rule.whole else float(value)

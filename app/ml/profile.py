@@ -110,12 +110,19 @@ def build_profile(frame: Frame, features: Sequence[Feature], scores: Floats) -> 
     scores : ndarray of shape (n,)
         Out-of-fold calibrated probabilities of the same rows.
     """
-    profiles = tuple(_profile_feature(frame, feature) for feature in features)
+    return Profile(profile_features(frame, features), profile_scores(scores), len(frame))
+
+
+def profile_features(frame: Frame, features: Sequence[Feature]) -> tuple[FeatureProfile, ...]:
+    """Freeze the bins of each feature on these rows, and count them."""
+    return tuple(_profile_feature(frame, feature) for feature in features)
+
+
+def profile_scores(scores: Floats) -> FeatureProfile:
+    """Freeze the bins of calibrated probabilities, and count them."""
     edges = quantile_edges(scores)
-    score_profile = FeatureProfile(
-        SCORE_NAME, FeatureKind.NUMERIC, tuple(edges.tolist()), (), tuple(_count_numbers(scores, edges).tolist())
-    )
-    return Profile(profiles, score_profile, len(frame))
+    counts = _count_numbers(scores, edges)
+    return FeatureProfile(SCORE_NAME, FeatureKind.NUMERIC, tuple(edges.tolist()), (), tuple(counts.tolist()))
 
 
 def count_frame(profile: Profile, frame: Frame, scores: Floats) -> Counts:

@@ -3,20 +3,23 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_platt
+from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_line
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.models import Learner, Model
+from app.ml.linear import C_PATH, TunedLogisticLearner
+from app.ml.models import Learner, Model, PrefixLearner, SharingLearner, StagedModel
 from app.stats.calibration import log_loss
 
 Folds = npt.NDArray[np.int64]
 Progress = Callable[[float], None]
 
 _SAME_LOSS = 1e-9  # nats; below it a difference is rounding
+_LINE_TOLERANCE = 1e-4  # of a Newton step: what is left, about 1e-8, moves a loss by its square
 
 
 @dataclass(frozen=True)
@@ -26,21 +29,29 @@ class Fitted:
     Attributes
     ----------
     model : fitted on all development rows with `n_rounds` rounds
-    n_rounds : the common number of rounds
+    n_rounds : the common number of rounds; of a logistic regression that was tuned, how far along its path of C
+    params : the effective parameters, those that were chosen among them
     calibrator : fitted on the out-of-fold margins
     oof_margins : ndarray of shape (n,), log-odds of models that did not see the row
     fold_gains : ndarray of shape (k, d), importance of each column in each fold's model
     round_losses : ndarray of shape (rounds,), out-of-fold log-loss in nats after recalibration
     calibrator_losses : cross-fitted log-loss of each calibrator tried
+    losses_by_c : out-of-fold log-loss under each C that was tried; empty where none was
+    part_margins : of a blend the out-of-fold log-odds of its parts, ndarray of shape (n, parts); else None
+    components : of a blend its parts, as plain data: name, kind, weight, spread, n_rounds; weight 0 was left out
     """
 
     model: Model
     n_rounds: int
+    params: dict[str, Any]
     calibrator: Calibrator
     oof_margins: Floats
     fold_gains: Floats
     round_losses: Floats
     calibrator_losses: dict[str, float]
+    losses_by_c: dict[str, float]
+    part_margins: Floats | None = None
+    components: tuple[dict[str, Any], ...] = ()
 
 
 def fit_by_recipe(
@@ -63,14 +74,28 @@ def fit_by_recipe(
     progress : callable
         Told the share done, 0..1.
     """
-    models = _fit_folds(learner, X, y, folds, n_threads=n_threads, progress=lambda share: progress(0.6 * share))
-    walk = walk_rounds(models, X, y, folds, learner.n_rounds)
+    models, whole = _fit_folds(learner, X, y, folds, n_threads=n_threads, progress=lambda share: progress(0.6 * share))
+    walk = walk_rounds(models, X, y, folds, learner.n_rounds, n_threads=n_threads)
     progress(0.8)
     chosen = choose_calibrator(walk.margins, y, folds)
-    final = learner.fit(X, y, n_rounds=walk.n_rounds, n_threads=n_threads)
+    tuned = learner if isinstance(learner, TunedLogisticLearner) else None
+    settled: Learner = tuned.settle(walk.n_rounds) if tuned else learner
+    if whole is not None and isinstance(learner, PrefixLearner):
+        final = learner.first(whole, walk.n_rounds, n_threads=n_threads)
+    else:
+        final = settled.fit(X, y, n_rounds=walk.n_rounds, n_threads=n_threads)
     progress(1.0)
-    gains = np.stack([model.gains(X.shape[1], walk.n_rounds) for model in models])
-    return Fitted(final, walk.n_rounds, chosen.calibrator, walk.margins, gains, walk.round_losses, chosen.losses)
+    return Fitted(
+        model=final,
+        n_rounds=walk.n_rounds,
+        params=settled.params,
+        calibrator=chosen.calibrator,
+        oof_margins=walk.margins,
+        fold_gains=np.stack([model.gains(X.shape[1], walk.n_rounds) for model in models]),
+        round_losses=walk.round_losses,
+        calibrator_losses=chosen.losses,
+        losses_by_c=dict(zip(map(str, C_PATH), map(float, walk.round_losses), strict=True)) if tuned else {},
+    )
 
 
 def fit_base_rate(learner: Learner, X: Matrix, y: Floats, n_folds: int) -> Fitted:
@@ -79,24 +104,36 @@ def fit_base_rate(learner: Learner, X: Matrix, y: Floats, n_folds: int) -> Fitte
     margins = model.margins(X)
     loss = log_loss(y, 1 / (1 + np.exp(-margins)))
     identity = Platt(1.0, 0.0)
-    return Fitted(model, 1, identity, margins, np.zeros((n_folds, X.shape[1])), np.array([loss]), {})
+    gains = np.zeros((n_folds, X.shape[1]))
+    return Fitted(model, 1, learner.params, identity, margins, gains, np.array([loss]), {}, {})
 
 
 def _fit_folds(
     learner: Learner, X: Matrix, y: Floats, folds: Folds, *, n_threads: int, progress: Progress
-) -> list[Model]:
-    """One model per fold, on the rows of the others, each to the most rounds: one thread each, folds side by side."""
+) -> tuple[list[Model], Model | None]:
+    """One model per fold, on the rows of the others, each to the most rounds: one thread each, folds side by side.
+
+    A learner that can shares its bins between the folds: the rows held out lend their values to the edges, no label.
+    Where a thread would idle towards the end, and a long fit holds every shorter one, it fits all rows meanwhile.
+    """
     n_folds = int(folds.max()) + 1
 
-    def fit(fold: int) -> Model:
-        inside = folds != fold
-        return learner.fit(X[inside], y[inside], n_rounds=learner.n_rounds, n_threads=1)
+    shared = learner.share(X, y, n_threads=n_threads) if isinstance(learner, SharingLearner) else None
 
-    with ThreadPoolExecutor(min(n_threads, n_folds)) as pool:
+    def fit(fold: int | None) -> Model:
+        inside = None if fold is None else np.flatnonzero(folds != fold)
+        if shared is not None:
+            return shared.fit(inside, n_rounds=learner.n_rounds, n_threads=1)
+        rows = slice(None) if inside is None else inside
+        return learner.fit(X[rows], y[rows], n_rounds=learner.n_rounds, n_threads=1)
+
+    has_spare_thread = n_folds % n_threads > 0 and isinstance(learner, PrefixLearner)
+    with ThreadPoolExecutor(n_threads) as pool:
+        whole = pool.submit(fit, None) if has_spare_thread else None
         tasks = [pool.submit(fit, fold) for fold in range(n_folds)]
         for done, _ in enumerate(as_completed(tasks), start=1):
             progress(done / n_folds)
-        return [task.result() for task in tasks]
+        return [task.result() for task in tasks], whole.result() if whole else None
 
 
 @dataclass(frozen=True)
@@ -108,7 +145,7 @@ class Walk:
     round_losses: Floats
 
 
-def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_rounds: int) -> Walk:
+def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_rounds: int, *, n_threads: int = 1) -> Walk:
     """Find the round whose out-of-fold margins, recalibrated by two parameters, have the lowest log-loss.
 
     All folds go through the rounds together, so that one margin per row is held, however many rounds there are. Raw
@@ -126,22 +163,47 @@ def walk_rounds(models: list[Model], X: Matrix, y: Floats, folds: Folds, n_round
         The position in `models` of the one that did not see the row.
     n_rounds : int
         The last round to look at.
+    n_threads : int
+        Has no effect on the result.
     """
-    margins, best, n_best = np.zeros(y.size), np.zeros(y.size), 0
+    best, n_best = np.zeros(y.size), 0
     losses = np.empty(n_rounds)
-    line: Platt | None = None
-    parts = list(_parts(models, X, folds))
-    for at in range(n_rounds):
-        for model, rows, X_out in parts:
-            margins[rows] += model.round_margins(X_out, at)
-        line = fit_platt(margins, y, start=line)
-        losses[at] = log_loss(y, line.apply(margins))
+    line: Platt | None = None  # the last one, from which the next is a step or two away
+    for at, margins in enumerate(_walk_together(models, X, folds, n_rounds, n_threads)):
+        fit = fit_line(margins, y, start=line, tolerance=_LINE_TOLERANCE, n_threads=n_threads)
+        line, losses[at] = fit.platt, fit.loss
         if not n_best or losses[at] < losses[n_best - 1] - _SAME_LOSS:
             n_best, best = at + 1, margins.copy()
     return Walk(n_best, best, losses)
 
 
-def _parts(models: list[Model], X: Matrix, folds: Folds) -> Iterator[tuple[Model, Folds, Matrix]]:
+def _walk_together(models: list[Model], X: Matrix, folds: Folds, n_rounds: int, n_threads: int) -> Iterator[Floats]:
+    """Out-of-fold margins after 1, 2, ... rounds: each of shape (n,), the same array again."""
+    margins, parts = np.empty(len(X)), list(_parts(models, X, folds, n_rounds))
+
+    def go_on(part: tuple[Folds, Iterator[Floats]]) -> None:
+        rows, stages = part
+        margins[rows] = next(stages)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        for _ in range(n_rounds):
+            list(pool.map(go_on, parts))
+            yield margins
+
+
+def _parts(models: list[Model], X: Matrix, folds: Folds, n_rounds: int) -> Iterator[tuple[Folds, Iterator[Floats]]]:
+    """The rows each model did not see, and their margins after 1, 2, ... rounds."""
     for fold, model in enumerate(models):
         rows = np.flatnonzero(folds == fold)
-        yield model, rows, np.ascontiguousarray(X[rows])
+        X_out = np.ascontiguousarray(X[rows])
+        yield (
+            rows,
+            model.staged_margins(X_out) if isinstance(model, StagedModel) else _add_rounds(model, X_out, n_rounds),
+        )
+
+
+def _add_rounds(model: Model, X: Matrix, n_rounds: int) -> Iterator[Floats]:
+    margins = np.zeros(len(X))
+    for at in range(n_rounds):
+        margins += model.round_margins(X, at)
+        yield margins

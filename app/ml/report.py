@@ -1,18 +1,25 @@
 """What a training reports of the model and of its baseline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+from scipy.special import expit
 
+from app.ml.auto import KindChoice
 from app.ml.bundle import Bundle
+from app.ml.calibration import Calibrator
+from app.ml.calibration_report import calibration_figures
 from app.ml.explain import ShapSummary
 from app.ml.frame import Floats
-from app.ml.metrics import side_metrics
+from app.ml.metrics import side_intervals, side_metrics
 from app.ml.recipe import Fitted
+from app.ml.rolling import RollingOrigins, account_codes
 from app.ml.rows import Rows
 from app.ml.tiers import TierRow, TierWarning, assign_tiers, tier_table, tier_warnings
+from app.ml.trials import Searched
 from app.schemas.config import ProbabilityTiers
 
 
@@ -37,8 +44,15 @@ class FittedModel:
     n_rounds : of the final fit
     round_losses : ndarray of shape (rounds,), out-of-fold log-loss after recalibration
     calibrator_losses : cross-fitted log-loss of each calibrator tried
+    losses_by_c : out-of-fold log-loss under each C tried for a logistic regression; empty where C was given
     tiers : the expected risk tiers by the default policy, from the out-of-fold probabilities of the validation rows
     tier_warnings : where that policy does not choose
+    kind_choice : where kinds were compared, how each did and why this one was taken
+    components : of a blend its parts, as plain data; see `recipe.Fitted`
+    intervals : by side 'validation' and 'test', 95 % intervals of its figures, clustered by account
+    calibration : by side, 'before' and 'after' calibration: see `calibration_figures`
+    baselines : the figures of each baseline next to the model's: see `compare`
+    origins : the model through time; None where nobody asked
     """
 
     bundle: Bundle
@@ -53,8 +67,15 @@ class FittedModel:
     n_rounds: int
     round_losses: Floats
     calibrator_losses: dict[str, float]
+    losses_by_c: dict[str, float]
     tiers: tuple[TierRow, ...]
     tier_warnings: tuple[TierWarning, ...]
+    components: tuple[dict[str, Any], ...] = ()
+    kind_choice: KindChoice | None = None
+    intervals: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)
+    baselines: tuple[dict[str, Any], ...] = ()
+    origins: RollingOrigins | None = None
 
     @property
     def auc(self) -> float:
@@ -74,6 +95,7 @@ class TrainingResult:
     training_data_hash : SHA-256 of rows, labels and sides
     development_churn_rate : 0..1
     n_rows : by side
+    search : how the parameters of the primary model were found, where they were searched for
     """
 
     primary: FittedModel
@@ -82,6 +104,7 @@ class TrainingResult:
     training_data_hash: str
     development_churn_rate: float
     n_rows: dict[str, int]
+    search: Searched | None = None
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -97,7 +120,8 @@ class TrainingResult:
 def report(bundle: Bundle, rows: Rows, fitted: Fitted, summary: ShapSummary | None) -> FittedModel:
     """Judge a fitted model on each side and fold, and put everything reported of it together."""
     oof = fitted.calibrator.apply(fitted.oof_margins)
-    final = fitted.calibrator.apply(fitted.model.margins(rows.X))
+    margins = fitted.model.margins(rows.X)
+    final = fitted.calibrator.apply(margins)
     validation = rows.sides[rows.development] == "validation"
     y_validation = rows.y[rows.development][validation]
     tiers = tier_table(
@@ -116,12 +140,36 @@ def report(bundle: Bundle, rows: Rows, fitted: Fitted, summary: ShapSummary | No
         fold_importances=np.stack([_shares(gains, owners, n_features) for gains in fitted.fold_gains]),
         feature_names=bundle.encoder.names,
         shap_summary=summary,
-        n_rounds=fitted.n_rounds,
+        n_rounds=fitted.model.n_rounds,
         round_losses=fitted.round_losses,
         calibrator_losses=fitted.calibrator_losses,
+        losses_by_c=fitted.losses_by_c,
         tiers=tiers,
         tier_warnings=tier_warnings(tiers, rows.churn_rate),
+        components=fitted.components,
+        **_on_unseen_sides(rows, fitted.oof_margins, margins, fitted.calibrator),
     )
+
+
+def clusters_of(rows: Rows, some: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64] | None:
+    """A number for the account of each of these rows: shape (rows,); None where none comes twice."""
+    codes = account_codes(rows.frame.accounts.filter(pa.array(some)))
+    return codes if np.unique(codes).size < codes.size else None
+
+
+def _on_unseen_sides(rows: Rows, oof_margins: Floats, margins: Floats, calibrator: Calibrator) -> dict[str, Any]:
+    """How sure the figures of the unseen sides are, and how right their probabilities, raw and calibrated."""
+    on = {"validation": rows.sides == "validation", "test": rows.sides == "test"}
+    of_side = {"validation": oof_margins[on["validation"][rows.development]], "test": margins[on["test"]]}
+    found: dict[str, Any] = {"intervals": {}, "calibration": {}}
+    for side, raw in of_side.items():
+        y, clusters, p = rows.y[on[side]], clusters_of(rows, on[side]), calibrator.apply(raw)
+        found["intervals"][side] = side_intervals(y, p, rows.churn_rate, clusters)
+        found["calibration"][side] = {
+            "before": calibration_figures(y, np.asarray(expit(raw)), rows.churn_rate, clusters),
+            "after": calibration_figures(y, p, rows.churn_rate, clusters),
+        }
+    return found
 
 
 def _metrics(rows: Rows, oof: Floats, final: Floats) -> dict[str, Any]:

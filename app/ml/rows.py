@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.ml.encoding import FittedEncoder, Matrix, fit_encoder
+from app.ml.encoding import FittedEncoder, Matrix, find_column, fit_encoder
 from app.ml.fingerprint import training_data_hash
 from app.ml.frame import Feature, Floats, Frame
+from app.ml.profile import FeatureProfile, profile_features
 from app.ml.split import SIDE_NAMES, Sides, deal_folds
 
 
@@ -43,16 +45,28 @@ class Rows:
     order: npt.NDArray[np.int64]
     data_hash: str
 
-    @property
+    @cached_property
     def development(self) -> npt.NDArray[np.bool_]:
         """The rows a model may learn from: boolean, of shape (n,)."""
         return np.asarray(self.sides != "test")
 
-    @property
+    @cached_property
     def known(self) -> npt.NDArray[np.bool_]:
         """The rows whose account a model may have learned from, at whatever instant: boolean, of shape (n,)."""
         learned = self.frame.accounts.filter(pa.array(self.development)).unique()
         return np.asarray(pc.is_in(self.frame.accounts, value_set=learned).to_numpy(zero_copy_only=False))
+
+    @cached_property
+    def feature_profiles(self) -> tuple[FeatureProfile, ...]:
+        """How the features look that the encoder kept, in the rows that make the drift profile."""
+        profiled = self.frame.take(np.flatnonzero(self.in_profile))
+        return profile_features(profiled, [each.feature for each in self.fitted.encoder.features])
+
+    @property
+    def account_codes(self) -> npt.NDArray[np.int64]:
+        """A number for each account, the same on all of its rows: shape (n,)."""
+        codes = self.frame.accounts.dictionary_encode().indices
+        return np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int64)
 
     @property
     def churn_rate(self) -> float:
@@ -94,12 +108,11 @@ def prepare(
     app.ml.encoding.EncodingError, app.ml.split.SplitError
         Where no feature is left, or an account can't be dealt.
     """
-    order = _by_account(frame)
+    order = _sorted_order(frame, sides)
     rows, sides = frame.take(order), sides[order]
     development = sides != "test"
     fitted = fit_encoder(rows.features.filter(pa.array(development)), features)
     y = np.asarray(rows.churned, dtype=np.float64)
-    names = np.asarray(rows.accounts.to_pylist(), dtype=object)
     in_profile = profile_rows[order] & development
     return Rows(
         frame=rows,
@@ -108,14 +121,25 @@ def prepare(
         fitted=fitted,
         X=fitted.encoder.encode(rows.features),
         in_profile=in_profile if in_profile.any() else development,
-        folds=deal_folds(names[development].tolist(), y[development], n_folds, seed=seed),
+        folds=deal_folds(rows.accounts.filter(pa.array(development)), y[development], n_folds, seed=seed),
         order=order,
         data_hash=training_data_hash(rows, sides, features),
     )
 
 
-def _by_account(frame: Frame) -> npt.NDArray[np.int64]:
-    """The order of rows by account, byte for byte, then by instant."""
-    names = frame.accounts.to_pylist()
-    instants = [0] * len(names) if frame.as_of is None else frame.as_of.cast(pa.int64()).to_pylist()
-    return np.array(sorted(range(len(names)), key=lambda i: (names[i], instants[i])), dtype=np.int64)
+def _sorted_order(frame: Frame, sides: Sides) -> npt.NDArray[np.int64]:
+    """The order of rows by account, byte for byte, then by instant; rows that share both, by all that they hold."""
+    keys = [frame.accounts] if frame.as_of is None else [frame.accounts, frame.as_of.cast(pa.int64())]
+    if _table(keys).group_by(_names(keys)).aggregate([]).num_rows < len(frame):
+        features = [find_column(frame.features, name) for name in sorted(frame.features.column_names)]
+        keys += [pa.array(sides), pa.array(frame.churned), *features]
+    order = pc.sort_indices(_table(keys), sort_keys=[(name, "ascending") for name in _names(keys)])
+    return np.asarray(order.to_numpy(), dtype=np.int64)
+
+
+def _table(columns: Sequence[pa.Array]) -> pa.Table:
+    return pa.table(columns, names=_names(columns))
+
+
+def _names(columns: Sequence[pa.Array]) -> list[str]:
+    return [str(at) for at in range(len(columns))]

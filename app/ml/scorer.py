@@ -10,7 +10,7 @@ from app.ml.bundle import Bundle, BundleError
 from app.ml.encoding import EncodingError, Matrix, Value
 from app.ml.explain import Reason, contributions, row_reasons, table_reasons
 from app.ml.frame import FeatureKind, Floats
-from app.ml.models import load_model
+from app.ml.model_files import read_model
 
 _ARROW_TYPES = {
     FeatureKind.NUMERIC: pa.float64(),
@@ -40,14 +40,14 @@ class Scorer:
     Raises
     ------
     BundleError
-        Where the model's own file can't be read, or wants other columns than the encoder gives.
+        Where the model's own files can't be read, or wants other columns than the encoder gives.
     """
 
     def __init__(self, bundle: Bundle, *, n_threads: int = 1) -> None:
         self.bundle = bundle
         try:
-            self._model = load_model(bundle.kind, bundle.model, n_threads=n_threads)
-            self._single = load_model(bundle.kind, bundle.model, n_threads=1)
+            self._model = read_model(bundle.kind, bundle.files, n_threads=n_threads)
+            self._single = read_model(bundle.kind, bundle.files, n_threads=1)
             self._single.margins(np.zeros((1, bundle.encoder.width), dtype=np.float32))
         except Exception as error:  # each library has exceptions of its own for bad files
             raise BundleError(f"the model in the bundle can't be used: {error}") from error

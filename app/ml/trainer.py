@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,15 +15,19 @@ from app.ml.bundle import Bundle, Probe
 from app.ml.encoding import Matrix
 from app.ml.explain import summarise
 from app.ml.fingerprint import library_versions
+from app.ml.fitting import Fits
 from app.ml.frame import Feature, Floats, Frame
-from app.ml.models import ModelKind, make_learner
+from app.ml.models import ModelKind
 from app.ml.params import validate_params
-from app.ml.profile import build_profile
-from app.ml.recipe import Fitted, fit_base_rate, fit_by_recipe
+from app.ml.profile import Profile, profile_scores
+from app.ml.recipe import Fitted
 from app.ml.report import FittedModel, TrainingResult, report
 from app.ml.rows import Rows, TrainingError, prepare, require_usable
+from app.ml.search import search_model
 from app.ml.split import SIDE_NAMES, Sides
-from app.schemas.config import ModelConfig, TrainingConfig
+from app.ml.trials import Trial
+from app.ml.yardsticks import with_yardsticks
+from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 
 __all__ = ["FittedModel", "TrainingError", "TrainingResult", "train", "validate_params"]
 
@@ -41,6 +46,9 @@ def train(
     progress: Callable[[str, float], None],
     n_threads: int,
     plan: Mapping[str, Any] | None = None,
+    history: Sequence[Trial] = (),
+    on_trial: Callable[[Trial], None] = lambda _trial: None,
+    gap: timedelta | None = None,
 ) -> TrainingResult:
     """Train the model and its baseline; the order of rows and the number of threads have no effect on the bytes.
 
@@ -65,6 +73,12 @@ def train(
         1 or more.
     plan : mapping or None
         What builds these features; it is kept in the bundles.
+    history : sequence of Trial
+        Trials of a search that was cut off, to go on from.
+    on_trial : callable
+        Told each new trial of a search as it ends.
+    gap : timedelta or None
+        Lead, horizon and grace of dated rows: with it the report has scores through time.
 
     Raises
     ------
@@ -77,40 +91,48 @@ def train(
     require_usable(frame, sides, profile_rows)
     progress("encode", 0.0)
     rows = prepare(frame, sides, features, profile_rows, n_folds=training.n_folds, seed=model.seed)
-    primary = ModelKind(model.model_type.value)
-    baseline = ModelKind.BASE_RATE if primary is ModelKind.LOGISTIC else ModelKind.LOGISTIC
+    development = rows.development
     # One BLAS thread: sums in another order give other last digits, and so another hash.
     with threadpool_limits(1, user_api="blas"):
-        fits = [
-            _train_kind(kind, step, rows, model, training, progress=progress, n_threads=n_threads, plan=plan)
+        model, searched = search_model(
+            rows, model, training, history=history, on_trial=on_trial, progress=progress, n_threads=n_threads
+        )
+        fits = Fits(model, rows.X[development], rows.y[development], rows.folds, n_threads=n_threads)
+        choice = None
+        if model.model_type is ModelType.AUTO:
+            choice = fits.choose(rows.account_codes[development], partial(progress, "fit model"))
+        primary = choice.kind if choice else ModelKind(model.model_type.value)
+        baseline = ModelKind.BASE_RATE if primary is ModelKind.LOGISTIC else ModelKind.LOGISTIC
+        models = [
+            _report_kind(kind, fits.fit(kind, partial(progress, step)), rows, model, training, plan=plan)
             for kind, step in ((primary, "fit model"), (baseline, "fit baseline"))
         ]
-    progress("report", 1.0)
-    n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
-    return TrainingResult(fits[0], fits[1], rows.fitted.warnings, rows.data_hash, rows.churn_rate, n_rows)
+        n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
+        result = TrainingResult(
+            replace(models[0], kind_choice=choice),
+            models[1],
+            rows.fitted.warnings,
+            rows.data_hash,
+            rows.churn_rate,
+            n_rows,
+            searched,
+        )
+        said = partial(progress, "report")
+        return with_yardsticks(result, rows, model, gap=gap, n_threads=n_threads, progress=said)
 
 
-def _train_kind(
+def _report_kind(
     kind: ModelKind,
-    step: str,
+    fitted: Fitted,
     rows: Rows,
     model: ModelConfig,
     training: TrainingConfig,
     *,
-    progress: Callable[[str, float], None],
-    n_threads: int,
     plan: Mapping[str, Any] | None,
 ) -> FittedModel:
-    learner, development = make_learner(kind, model), rows.development
-    X, y = rows.X[development], rows.y[development]
-    if kind is ModelKind.BASE_RATE:
-        fitted = fit_base_rate(learner, X, y, training.n_folds)
-        progress(step, 1.0)
-    else:
-        said = partial(progress, step)
-        fitted = fit_by_recipe(learner, X, y, rows.folds, n_threads=n_threads, progress=said)
-    bundle = replace(_make_bundle(kind, learner.params, model.seed, rows, fitted), plan=plan)
-    summary = summarise(fitted.model, _shap_sample(X, model.seed), rows.fitted.encoder) if training.shap else None
+    bundle = replace(_make_bundle(kind, fitted.params, model.seed, rows, fitted), plan=plan)
+    sample = _shap_sample(rows.X[rows.development], model.seed) if training.shap else None
+    summary = None if sample is None else summarise(fitted.model, sample, rows.fitted.encoder)
     return report(bundle, rows, fitted, summary)
 
 
@@ -122,36 +144,32 @@ def _shap_sample(X: Matrix, seed: int) -> Matrix:
 
 def _make_bundle(kind: ModelKind, params: dict[str, Any], seed: int, rows: Rows, fitted: Fitted) -> Bundle:
     oof = fitted.calibrator.apply(fitted.oof_margins)
-    scores = np.full(len(rows.y), np.nan)
-    scores[rows.development] = oof
-    encoder = rows.fitted.encoder
-    profiled = rows.frame.take(np.flatnonzero(rows.in_profile))
-    used = [each.feature for each in encoder.features]
-    final = fitted.calibrator.apply(fitted.model.margins(rows.X[rows.development]))
+    references = oof[rows.in_profile[rows.development]]
     return Bundle(
         kind=kind,
         params=params,
         seed=seed,
-        n_rounds=fitted.n_rounds,
-        encoder=encoder,
+        n_rounds=fitted.model.n_rounds,
+        encoder=rows.fitted.encoder,
         calibrator=fitted.calibrator,
-        profile=build_profile(profiled, used, scores[rows.in_profile]),
+        profile=Profile(rows.feature_profiles, profile_scores(references), references.size),
         development_churn_rate=rows.churn_rate,
         training_data_hash=rows.data_hash,
-        libraries=library_versions(kind),
-        probes=_probes(rows, final),
-        model=fitted.model.to_bytes(),
+        libraries=library_versions(kind, params),
+        probes=_probes(rows, fitted, oof),
+        files=fitted.model.to_files(),
     )
 
 
-def _probes(rows: Rows, final: Floats) -> tuple[Probe, ...]:
-    """Development rows from the lowest to the highest probability."""
-    ranked = np.argsort(final, kind="stable")
+def _probes(rows: Rows, fitted: Fitted, oof: Floats) -> tuple[Probe, ...]:
+    """Development rows from the lowest to the highest out-of-fold probability, with what the final model gives them."""
+    ranked = np.argsort(oof, kind="stable")
     chosen = np.unique(ranked[np.linspace(0, len(ranked) - 1, _N_PROBES).astype(int)])
     at = np.flatnonzero(rows.development)[chosen]
+    p = fitted.calibrator.apply(fitted.model.margins(rows.X[at]))
     table = rows.frame.features.select(list(rows.fitted.encoder.names)).take(pa.array(at))
     plain = [{name: _finite(value) for name, value in row.items()} for row in table.to_pylist()]
-    return tuple(Probe(row, float(p)) for row, p in zip(plain, final[chosen], strict=True))
+    return tuple(Probe(row, float(probability)) for row, probability in zip(plain, p, strict=True))
 
 
 def _finite(value: Any) -> Any:

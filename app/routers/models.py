@@ -1,19 +1,24 @@
 """Versions: history, details, registering, judging, comparing."""
 
-from fastapi import APIRouter, Response, status
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
 
 from app.deps import Caller, DatasetQuery, PagingDep, ServicesDep, Version, VersionName, accepted, refusals
-from app.routers.tabular import CSV_CONTENT, Format, answer
+from app.routers.tabular import CSV_CONTENT, Format, answer, answer_document
 from app.schemas.common import Page
-from app.schemas.evaluation import EvaluateIn, EvaluationOut
+from app.schemas.evaluation import EvaluateIn, EvaluationOut, Include
 from app.schemas.jobs import JobOut
-from app.schemas.models import CompareOut, RegisteredOut, RegisterIn, VersionDetailOut, VersionOut
+from app.schemas.models import CompareOut, CompareRow, RegisteredOut, RegisterIn, VersionDetailOut, VersionOut
 
 router = APIRouter(prefix="/models", tags=["models"])
 
 NOT_FOUND = refusals(404, 422)
 REFUSED = refusals(404, 409, 422)
 BY_POLICY = EvaluateIn()
+IncludeQuery = Annotated[
+    Include | None, Query(description="`curves`: what each cut-off and top share catches, and what it earns.")
+]
 CREATED = {True: status.HTTP_201_CREATED, False: status.HTTP_200_OK}
 
 
@@ -69,15 +74,20 @@ async def list_evaluations(
 
 @router.get("/{version}/evaluations/latest", operation_id="get_latest_evaluation", responses=NOT_FOUND)
 async def get_latest_evaluation(
-    version: VersionName, services: ServicesDep, dataset: DatasetQuery = None
+    version: VersionName, services: ServicesDep, dataset: DatasetQuery = None, include: IncludeQuery = None
 ) -> EvaluationOut:
     """Show the newest verdict that counts."""
-    return await services.evaluation.latest(version, dataset)
+    return await services.evaluation.latest(version, dataset, include=include)
 
 
-@router.get("/{a}/compare/{b}", operation_id="compare_models", responses=NOT_FOUND)
+@router.get(
+    "/{a}/compare/{b}",
+    operation_id="compare_models",
+    response_model=CompareOut,
+    responses=NOT_FOUND | {200: CSV_CONTENT},
+)
 async def compare_models(
-    a: VersionName, b: VersionName, services: ServicesDep, dataset: DatasetQuery = None
-) -> CompareOut:
-    """Compare two versions of a dataset: figures, parameters, features, data, scores."""
-    return await services.comparison.compare(a, b, dataset)
+    a: VersionName, b: VersionName, services: ServicesDep, form: Format = "json", dataset: DatasetQuery = None
+) -> CompareOut | Response:
+    """Compare two versions of a dataset: figures on the same rows, parameters, features, data, scores, who moves."""
+    return answer_document(await services.comparison.compare(a, b, dataset), form, CompareRow)

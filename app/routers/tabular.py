@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
@@ -25,6 +25,23 @@ def answer(found: Page[T] | AsyncIterator[bytes], form: str, item: type[T]) -> P
         return found
     headers = {"X-Next-Cursor": found.next_cursor} if found.next_cursor else None
     return Response(_to_csv(found.items, list(item.model_fields)), media_type="text/csv", headers=headers)
+
+
+class Tabular(Protocol):
+    """A document that can also be told as the lines of a table."""
+
+    def rows(self) -> Iterable[BaseModel]:
+        """The lines, all of one kind."""
+
+
+D = TypeVar("D", bound=Tabular)
+
+
+def answer_document(found: D, form: str, row: type[BaseModel]) -> D | Response:
+    """A document as JSON, or its rows as CSV."""
+    if form == "json":
+        return found
+    return Response(_to_csv(list(found.rows()), list(row.model_fields)), media_type="text/csv")
 
 
 def _to_csv(items: Sequence[BaseModel], names: list[str]) -> str:

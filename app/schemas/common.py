@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -19,6 +19,11 @@ VERSION_PATTERN = f"^({VERSION_NUMBER}|champion|challenger|latest)$"
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", examples=["customers"])]
 AccountId = Annotated[str, Field(min_length=1, max_length=200, examples=["A000042"])]
+
+Explanations = Annotated[
+    Literal["exact", "estimate"],
+    Field(description="Whether contributions are exact SHAP values, or, of a neural net, estimated by sampling."),
+]
 
 
 class BodyIn(BaseModel):

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from app.schemas.common import BodyIn, BodyOut
 from app.schemas.config import EvaluationConfig
 
+Include = Literal["curves"]
 Revision = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 
 
@@ -36,6 +37,14 @@ class CheckOut(BodyOut):
     details: dict[str, Any]
 
 
+class TestSideOut(BodyOut):
+    """How often the rows that judge have been looked at, and what that costs."""
+
+    look: int = Field(description="Which look at these rows this is: 1 + the other bundles judged on them before.")
+    confidence: float = Field(description="Of the intervals that had to pass; each look takes more. Failing does not.")
+    n_candidates: int = Field(description="Bundles judged on any of these rows, this one and advisory ones included.")
+
+
 class EvaluationOut(BodyOut):
     """A verdict of the gate."""
 
@@ -48,15 +57,24 @@ class EvaluationOut(BodyOut):
     bundle_sha256: str
     recommendation: Literal["promote", "hold", "reject"]
     provisional: bool
-    advisory: bool = Field(description="Judged by another bar than the policy in force; kept, counted nowhere.")
+    advisory: bool = Field(description="Judged by another bar than the policy in force; promotes nothing.")
     rule: str
+    weak_evidence: bool = Field(description="By the rule `no_harm`, which only the policy can set.")
     sentences: list[str]
     checks: list[CheckOut]
     deciding_check: str
     insufficient: list[str]
     power: dict[str, Any]
     baseline_as_good: bool
+    evidence: Literal["test_side", "cross_fitted"] = Field(
+        description="What the figures rest on: this version on its test side, or its recipe refitted in folds."
+    )
+    test_side: TestSideOut | None = Field(description="Null for verdicts of before looks were counted.")
     rows: dict[str, Any] = Field(description="Which rows it rests on.")
     evaluation: EvaluationConfig = Field(description="The effective bar.")
+    curves: dict[str, Any] | None = Field(
+        default=None,
+        description="What each cut-off and top share catches and earns; null where `include=curves` is not asked for.",
+    )
     next: list[str] = Field(description="Calls to make next.")
     created_at: datetime

@@ -38,7 +38,7 @@ class JobOut(BodyOut):
     )
 
     id: int
-    kind: str = Field(description="`train`, `evaluate`, `score`, `monitor` or `mirror_aliases`.")
+    kind: str = Field(description="`train`, `evaluate`, `rejudge`, `score`, `monitor` or `mirror_aliases`.")
     dataset: str | None = Field(description="The name of the dataset it is about.")
     status: JobStatus
     step: str | None = Field(description="What the present attempt is doing.")

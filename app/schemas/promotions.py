@@ -54,6 +54,7 @@ class PromotionOut(BodyOut):
         description="The gate's verdict it rests on; of a rollback, that of its time."
     )
     rule: str | None
+    weak_evidence: bool = Field(description="Promoted by the rule `no_harm`: it was not shown to be worse, no more.")
     forced: bool
     provisional: bool
     reason: str | None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from app.schemas.common import VERSION_PATTERN, AccountId, BodyIn, BodyOut, Name
+from app.schemas.common import VERSION_PATTERN, AccountId, BodyIn, BodyOut, Explanations, Name
 from app.schemas.config import ScoringConfig
 
 VersionChoice = Annotated[
@@ -37,7 +37,7 @@ class Reason(BodyOut):
 
     feature: str
     value: str | None = Field(description="As people read it; null where missing.")
-    contribution: float = Field(description="Exact SHAP value: what it adds to the model's margin before calibration.")
+    contribution: float = Field(description="SHAP value: what it adds to the model's margin before calibration.")
     unit: str = "log-odds"
     text: str = Field(description="The same in plain words.")
 
@@ -88,6 +88,7 @@ class ScoreOut(BodyOut):
     churn_probability: float = Field(description="Calibrated, 0..1.")
     risk_tier: TierName
     reasons: list[Reason]
+    explanations: Explanations
     version: int
     run_id: int
     kind: Literal["batch", "online"]
@@ -170,6 +171,7 @@ class ScoresOut(BodyOut):
     run_id: int | None = Field(description="Where they are stored; null where no account could be scored.")
     scored_at: datetime
     tiers: TierLimits
+    explanations: Explanations
     scores: list[AccountScoreOut]
 
 

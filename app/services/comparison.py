@@ -8,6 +8,7 @@ from app.db import Sessions
 from app.errors import InvalidRequest
 from app.schemas.models import CompareOut, Difference, MetricRow
 from app.services.models import Models
+from app.services.paired_evidence import compare_judged
 from app.services.score_shift import score_shift
 from app.services.version_rows import VersionRow, read_standing, version_out
 
@@ -30,18 +31,21 @@ class Comparison:
             _require_same_dataset(a, b)
             standing = await read_standing(session, [a, b])
             shift = await score_shift(session, a.version.version, b.version.version)
+        paired = await compare_judged(self._sessions, a.version.version, b.version.version)
         features_a, features_b = _used(a), _used(b)
         return CompareOut(
             a=version_out(a, standing),
             b=version_out(b, standing),
             metrics=[_metric(name, a, b) for name in METRICS],
             same_rows=a.revision.id == b.revision.id,
+            paired=paired.found,
+            paired_missing=paired.missing,
             parameters=_differences(_parameters(a), _parameters(b)),
             features_only_in_a=[name for name in features_a if name not in features_b],
             features_only_in_b=[name for name in features_b if name not in features_a],
             data=_differences(_data(a), _data(b)),
             score_shift=shift,
-            next=[] if shift else [_score_call(row) for row in (a, b)],
+            next=[*paired.next, *([] if shift else [_score_call(row) for row in (a, b)])],
         )
 
     async def _dataset_of_number(self, session: AsyncSession, *names: str) -> str | None:

@@ -85,7 +85,7 @@ class Datasets:
 
     async def delete(self, name: str) -> None:
         """Forget a description that nothing rests on yet, so that a slip in it can be mended; ended jobs stay."""
-        in_use = DatasetInUse(f"Dataset {name} has rows, or a job or outcomes that refer to it.")
+        in_use = DatasetInUse(f"Dataset {name} has rows, or a job, outcomes or a policy that refer to it.")
         try:
             async with self._sessions.begin() as session:
                 dataset = await self.resolve(session, name)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ScalarSelect, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, undefer
 
 from app.schemas.evaluation import EvaluationOut
 from app.tables import Dataset, Evaluation, Revision, TrainedModel, Training, Version
@@ -50,9 +50,18 @@ def _baseline_version() -> ScalarSelect[int | None]:
     return query.correlate(_Baseline, Dataset, Evaluation).scalar_subquery()
 
 
-async def read_evaluations(session: AsyncSession, query: Query) -> list[EvaluationOut]:
-    """The verdicts a query of `select_evaluations` finds."""
-    return [_out(EvaluationRow(*row)) for row in (await session.execute(query))]
+async def read_evaluations(session: AsyncSession, query: Query, *, with_curves: bool = False) -> list[EvaluationOut]:
+    """The verdicts a query of `select_evaluations` finds; their curves are large, so only where they are wanted."""
+    if with_curves:
+        query = query.options(undefer(Evaluation.curves))
+    found = [EvaluationRow(*row) for row in (await session.execute(query))]
+    return [_with_curves(row) if with_curves else _out(row) for row in found]
+
+
+def _with_curves(row: EvaluationRow) -> EvaluationOut:
+    curves, told = row.evaluation.curves, _out(row)
+    steps = [] if curves else [f"POST /models/{row.evaluation.version}/evaluate, for a verdict with curves"]
+    return told.model_copy(update={"curves": curves, "next": [*told.next, *steps]})
 
 
 def _out(row: EvaluationRow) -> EvaluationOut:
@@ -60,6 +69,9 @@ def _out(row: EvaluationRow) -> EvaluationOut:
     return EvaluationOut(
         **{name: getattr(evaluation, name) for name in _KEPT},
         **{name: told[name] for name in _TOLD},
+        weak_evidence=evaluation.rule == "no_harm",
+        evidence=told.get("evidence", "test_side"),  # verdicts of before knew no other
+        test_side=told.get("test_side"),
         dataset=row.dataset,
         revision=row.revision,
         evaluation=evaluation.config,

@@ -15,6 +15,7 @@ from app.errors import NotFound, RowsDoNotFit
 from app.ml.encoding import EncodedFeature
 from app.ml.explain import Reason
 from app.ml.frame import FeatureKind
+from app.ml.models import explanations_of
 from app.ml.scorer import ScoredRow, Scorer
 from app.ml.tiers import tiers_at
 from app.schemas.config import ScoringConfig
@@ -88,6 +89,7 @@ class Online:
             run_id=run_id,
             scored_at=using.now,
             tiers=TierLimits(**using.cutoffs.__dict__),
+            explanations=explanations_of(using.scorer.bundle.kind),
             scores=answers,
         )
 

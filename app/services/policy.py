@@ -1,20 +1,35 @@
-"""The policy in force: a request over the dataset's defaults, over the settings, over the code."""
+"""The policy in force: a request over the dataset's defaults, over the settings, over the code.
 
-from typing import TypeVar
+Of the gate a stored document, where there is one, stands in place of the layers below a request.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import FieldError, InvalidRequest
 from app.ml.params import ParamsError, validate_params
-from app.schemas.config import CONFIGS, Config, ModelConfig
+from app.schemas.config import CONFIGS, Config, EvaluationConfig, ModelConfig
 from app.settings import Settings
-from app.tables import Dataset
+from app.tables import Dataset, GatePolicy
 
 C = TypeVar("C", bound=Config)
 
 
-def in_force(kind: type[C], dataset: Dataset, settings: Settings, request: C | None = None) -> C:
-    """The config of this kind that holds for a dataset, with what a request names laid over it.
+def in_force(
+    kind: type[C],
+    dataset: Dataset | None,
+    settings: Settings,
+    request: C | None = None,
+    *,
+    stored: Mapping[str, Any] | None = None,
+) -> C:
+    """The config of this kind that holds for a dataset (None: for any), with what a request names laid over it.
+
+    A stored document stands for the defaults of the dataset and the settings, whatever these say.
 
     Raises
     ------
@@ -23,7 +38,8 @@ def in_force(kind: type[C], dataset: Dataset, settings: Settings, request: C | N
     """
     asked = request.model_dump(exclude_unset=True, mode="json") if request is not None else {}
     try:
-        config = kind.layered(asked, dataset.defaults.get(kind.section, {}), getattr(settings, kind.section))
+        below = [_defaults(kind, dataset), getattr(settings, kind.section)] if stored is None else [stored]
+        config = kind.layered(asked, *below)
         if isinstance(config, ModelConfig):
             validate_params(config)
     except ParamsError as error:
@@ -32,6 +48,28 @@ def in_force(kind: type[C], dataset: Dataset, settings: Settings, request: C | N
         found = [("/".join(["", kind.section, *map(str, each["loc"])]), each["msg"]) for each in error.errors()]
         raise _refusal(kind, [FieldError(pointer, words) for pointer, words in found]) from error
     return config
+
+
+def _defaults(kind: type[Config], dataset: Dataset | None) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = {} if dataset is None else dataset.defaults.get(kind.section, {})
+    return found
+
+
+async def gate_in_force(
+    session: AsyncSession, dataset: Dataset | None, settings: Settings, request: EvaluationConfig | None = None
+) -> EvaluationConfig:
+    """The gate's bar for a dataset: the stored policy, else the defaults; with what a request names laid over it."""
+    document = await find_policy(session, dataset)
+    stored = None if document is None else document.evaluation
+    return in_force(EvaluationConfig, dataset, settings, request, stored=stored)
+
+
+async def find_policy(session: AsyncSession, dataset: Dataset | None) -> GatePolicy | None:
+    """The newest document of the dataset, else the newest one for all."""
+    for_all = GatePolicy.dataset_id.is_(None)
+    own = for_all if dataset is None else GatePolicy.dataset_id == dataset.id
+    query = select(GatePolicy).where(or_(own, for_all)).order_by(for_all, GatePolicy.id.desc()).limit(1)
+    return (await session.scalars(query)).first()
 
 
 def require_defaults(dataset: Dataset, settings: Settings) -> None:

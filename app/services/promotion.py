@@ -10,6 +10,7 @@ from app.schemas.config import EvaluationConfig
 from app.schemas.promotions import HeadOut, PromoteIn, PromotionOut, RollbackIn, Stage
 from app.services.aliases import MIRROR
 from app.services.datasets import Datasets
+from app.services.etags import etag, is_newest
 from app.services.jobs import Jobs
 from app.services.ledger import (
     find_challenger,
@@ -19,7 +20,7 @@ from app.services.ledger import (
     find_newest_verdict,
     lock_ledger,
 )
-from app.services.policy import in_force
+from app.services.policy import gate_in_force
 from app.settings import Settings
 from app.tables import Dataset, Evaluation, Promotion, TrainedModel, Version
 
@@ -70,14 +71,14 @@ class Promotions:
         """The verdict was on these bytes, against the present champion, by the policy in force."""
         trained = await session.get_one(TrainedModel, version.trained_model_id)
         champion = head.to_version if head else None
-        policy = in_force(EvaluationConfig, dataset, self._settings).model_dump(mode="json")
+        policy = await gate_in_force(session, dataset, self._settings)
         reason = None
         if verdict.champion_version != champion:
             was, now = _named(verdict.champion_version), _named(champion)
             reason = f"the verdict compared it with {was} in Production, but there is {now} now"
         elif verdict.bundle_sha256 != trained.bundle_sha256:
             reason = "the verdict was on other bytes"
-        elif verdict.config != policy:
+        elif EvaluationConfig.model_validate(verdict.config) != policy:  # it may not know all that there is by now
             reason = "the policy has changed since the verdict"
         if reason:
             raise StaleEvaluation(
@@ -135,11 +136,9 @@ async def _get_version(session: AsyncSession, number: int) -> tuple[Version, Dat
 
 def _require_head(head: Promotion | None, if_match: str | None) -> None:
     """Refuse a caller who looked at another head than there is."""
-    if if_match is None:
-        return
-    present = f'"{head.id if head else 0}"'
-    if present not in [tag.strip() for tag in if_match.split(",")] and not (if_match.strip() == "*" and head):
-        raise StaleHead(f"The newest entry is {present} now, not what If-Match names.")
+    present = head.id if head else 0
+    if not is_newest(present, if_match):
+        raise StaleHead(f"The newest entry is {etag(present)} now, not what If-Match names.")
 
 
 async def _require_elsewhere(session: AsyncSession, version: Version, stage: Stage) -> Promotion | None:
@@ -179,10 +178,10 @@ def _named(version: int | None) -> str:
 def _promotion(
     version: Version, body: PromoteIn, head: Promotion | None, verdict: Evaluation | None, *, actor: str
 ) -> Promotion:
-    """An entry; the margins of `not_worse` count from the anchor, so it moves only where a version was better."""
+    """An entry; margins count from the anchor, so it moves only where a version was better."""
     gated = body.stage == "Production" and not body.force and verdict is not None
     rule = verdict.rule if gated and verdict else None
-    anchor = head.anchor_version if head and rule == "not_worse" else version.version
+    anchor = head.anchor_version if head and rule in ("not_worse", "no_harm") else version.version
     return Promotion(
         dataset_id=version.dataset_id,
         stage=body.stage,
@@ -236,4 +235,5 @@ def _rollback(then: Promotion, head: Promotion | None, *, reason: str, actor: st
 
 def _out(entry: Promotion, dataset: str, verdict: Evaluation | None) -> PromotionOut:
     fields = {name: getattr(entry, name) for name in PromotionOut.model_fields if hasattr(entry, name)}
-    return PromotionOut(**fields, dataset=dataset, recommendation=verdict.recommendation if verdict else None)
+    recommendation = verdict.recommendation if verdict else None
+    return PromotionOut(**fields, dataset=dataset, recommendation=recommendation, weak_evidence=entry.rule == "no_harm")

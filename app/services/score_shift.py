@@ -15,6 +15,7 @@ from app.ml.shift import measure_shift, tier_moves
 from app.sql import read_query
 from app.tables import ScoringRun
 
+MAX_MOVERS = 100  # accounts that are named
 _PAIRS = pa.schema([("p_a", pa.float64()), ("p_b", pa.float64()), ("tier_a", pa.string()), ("tier_b", pa.string())])
 
 
@@ -26,7 +27,16 @@ async def score_shift(session: AsyncSession, a: int, b: int) -> dict[str, Any] |
     query = read_query("score_pairs")
     pairs = await copy_out(await session.connection(), query, runs[0].id, runs[1].id, schema=_PAIRS)
     measured = await asyncio.to_thread(_measure, pairs)
-    return {"run_a": runs[0].id, "run_b": runs[1].id, "revision_id": runs[0].revision_id, **measured}
+    moved = await copy_out(
+        await session.connection(),
+        read_query("tier_movers"),
+        runs[0].id,
+        runs[1].id,
+        MAX_MOVERS,
+        schema=pa.schema([("account_id", pa.string()), *_PAIRS]),
+    )
+    of_runs = {"run_a": runs[0].id, "run_b": runs[1].id, "revision_id": runs[0].revision_id}
+    return {**of_runs, **measured, "movers": moved.to_pylist()}
 
 
 async def _find_pair(session: AsyncSession, a: int, b: int) -> tuple[ScoringRun, ScoringRun] | None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.errors import NotFound, NothingScored
+from app.ml.models import ModelKind, explanations_of
 from app.schemas.common import Page, decode_cursor, encode_cursor, page_of
 from app.schemas.config import ScoringConfig
 from app.schemas.scoring import AccountScoresOut, Reason, RunOut, ScoreOut, TierName
@@ -198,6 +199,7 @@ def _score_out(row: Prediction, run: ScoringRun) -> ScoreOut:
         churn_probability=row.churn_probability,
         risk_tier=row.risk_tier,
         reasons=[Reason.model_validate(reason) for reason in row.reasons],
+        explanations=explanations_of(ModelKind(run.model_type)),
         version=row.model_version,
         run_id=run.id,
         kind=run.kind,

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
+from app.code_version import code_version
 from app.db import Sessions
 from app.errors import Conflict, ShapFailed
 from app.features.definitions import define_features
@@ -19,12 +20,20 @@ from app.ml.explain import ExplanationError
 from app.ml.frame import Feature
 from app.ml.leaks.findings import Finding
 from app.ml.trainer import TrainingResult, train
+from app.ml.trials import Trial
 from app.registry import Registry, TrackedRun
 from app.schemas.config import ModelConfig, TrainingConfig
 from app.schemas.jobs import JobOut
 from app.schemas.training import TrainIn
 from app.services.aliases import AliasMirror, model_copy
-from app.services.artifacts import flat_metrics, flat_params, write_artifacts
+from app.services.artifacts import (
+    flat_metrics,
+    flat_params,
+    flat_reports,
+    tracked_trials,
+    version_tags,
+    write_artifacts,
+)
 from app.services.bundles import Bundles
 from app.services.datasets import Datasets
 from app.services.fact_sources import is_copied
@@ -35,8 +44,12 @@ from app.services.leaks import probe_rows, require_no_leaks
 from app.services.policy import in_force
 from app.services.registration import register_model
 from app.services.revisions import get_revision
+from app.services.row_source import label_span
+from app.services.search_trials import PROGRESS as SEARCH_PROGRESS
+from app.services.search_trials import SearchTrials, require_searchable
 from app.services.training_report import (
     features_hash,
+    label_words,
     model_report,
     recipe_hash,
     score_bytes,
@@ -63,6 +76,8 @@ class _Work:
     training: TrainingConfig
     leaks: Sequence[Finding]
     warnings: list[str]
+    trials: Sequence[Trial]  # of earlier attempts
+    on_trial: Callable[[Trial], None]
 
 
 class Trainings:
@@ -88,6 +103,7 @@ class Trainings:
         self._bundles = bundles
         self._registry = registry
         self._aliases = aliases
+        self._trials = SearchTrials(sessions)
 
     async def submit(self, body: TrainIn, *, actor: str) -> JobOut:
         """Queue a training whose parameters are known to be usable; the effective configs are settled now."""
@@ -98,6 +114,7 @@ class Trainings:
             await self._require_rows(dataset, uploaded)
         model = in_force(ModelConfig, dataset, self._settings, body.model)
         training = in_force(TrainingConfig, dataset, self._settings, body.training)
+        require_searchable(model, training)
         params = {
             "model": model.model_dump(mode="json"),
             "training": training.model_dump(mode="json"),
@@ -144,6 +161,8 @@ class Trainings:
             await asyncio.wait([opening])
         opening.result()
         reports = {role: model_report(getattr(result, role), work.rows.features) for role in ROLES}
+        if result.search:
+            reports["primary"]["search"] = result.search.to_json()
         await context.step("track", 0.87)
         mlflow_run = await asyncio.to_thread(self._track, work, result, reports)
         await context.step("store", 0.95)
@@ -165,21 +184,29 @@ class Trainings:
         leaks = await probe_rows(rows)
         found = require_no_leaks(leaks, training.accept_leaks)
         warnings = [*rows.warnings, *rows.source.notes, *_excluded_in_vain(dataset, rows.source.plan), *found]
-        return _Work(context, dataset, revision, rows, model, training, leaks, warnings)
+        trials, on_trial = await self._trials.read(context.id), self._trials.store_from_thread(context)
+        return _Work(context, dataset, revision, rows, model, training, leaks, warnings, trials, on_trial)
 
     def _track(self, work: _Work, result: TrainingResult, reports: dict[str, dict[str, Any]]) -> str:
         y = np.asarray(work.rows.frame.churned, dtype=np.float64)
         with tempfile.TemporaryDirectory(prefix="holdfast-") as name:
             folder = Path(name)
-            write_artifacts(folder, result, reports, y[work.rows.sides == "test"])
+            code = code_version(self._settings.commit)
+            write_artifacts(folder, result, reports, y[work.rows.sides == "test"], _about(work, result, code))
             run = TrackedRun(
                 job_id=work.context.id,
                 experiment=_experiment(work),
                 name=f"{work.model.model_type.value}-{work.context.id}",
                 artifacts=folder,
                 params=flat_params(work.model, work.training, result),
-                metrics=flat_metrics(result),
-                tags={**work.training.tags, "dataset": work.dataset.name, "revision": str(work.revision.number)},
+                metrics=flat_metrics(result) | flat_reports(reports),
+                trials=tracked_trials(result.search),
+                tags={
+                    **work.training.tags,
+                    **version_tags(result, code),
+                    "dataset": work.dataset.name,
+                    "revision": str(work.revision.number),
+                },
             )
             return self._registry.log_run(run)
 
@@ -188,6 +215,7 @@ class Trainings:
     ) -> int:
         """Bundles, training, models and version in one transaction, so that all exist or none."""
         data = {role: await asyncio.to_thread(getattr(result, role).bundle.to_bytes) for role in ROLES}
+        asked = {"primary": work.model.model_type.value, "baseline": result.baseline.bundle.kind.value}
         async with self._sessions.begin() as session:
             await work.context.guard(session)
             training = _training_row(work, result, mlflow_run)
@@ -199,7 +227,12 @@ class Trainings:
                     role=role,
                     model_type=getattr(result, role).bundle.kind.value,
                     recipe_hash=recipe_hash(
-                        getattr(result, role).bundle, work.training, work.rows.split["kind"], work.dataset
+                        asked[role],
+                        work.model,
+                        work.training,
+                        work.rows.split["kind"],
+                        work.dataset,
+                        searched=result.search if role == "primary" else None,
                     ),
                     bundle_sha256=await self._bundles.store(session, data[role]),
                     report=reports[role],
@@ -224,8 +257,10 @@ class Trainings:
 
 
 def _fit(work: _Work, n_threads: int) -> TrainingResult:
+    shares = SEARCH_PROGRESS if work.training.search else PROGRESS
+
     def report(step: str, share: float) -> None:
-        begin, end = PROGRESS[step]
+        begin, end = shares[step.partition(":")[0]]
         work.context.progress(step, begin + share * (end - begin))
 
     rows = work.rows
@@ -240,6 +275,9 @@ def _fit(work: _Work, n_threads: int) -> TrainingResult:
             progress=report,
             n_threads=n_threads,
             plan=rows.source.plan,
+            history=work.trials,
+            on_trial=work.on_trial,
+            gap=None if rows.as_of is None else label_span(work.dataset),
         )
     except ExplanationError as error:
         raise ShapFailed(f"The explanations failed: {error.__cause__ or error}") from error
@@ -278,6 +316,20 @@ def _excluded_in_vain(dataset: Dataset, plan: Mapping[str, Any] | None) -> list[
 
 def _experiment(work: _Work) -> str:
     return work.training.experiment or work.dataset.name
+
+
+def _about(work: _Work, result: TrainingResult, code: Mapping[str, str | None]) -> dict[str, Any]:
+    """What a model card says beside the model's report."""
+    return {
+        "dataset": work.dataset.name,
+        "revision": work.revision.number,
+        "job": work.context.id,
+        "experiment": _experiment(work),
+        "label": label_words(work.dataset),
+        "split": work.rows.split,
+        "warnings": [*work.warnings, *result.warnings],
+        "code": code,
+    }
 
 
 def _training_row(work: _Work, result: TrainingResult, mlflow_run: str) -> Training:

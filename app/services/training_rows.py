@@ -111,7 +111,9 @@ async def choose_instants(
             if split == "temporal":
                 hint = 'Train with `"split": "random"`, or bring more instants.'
                 raise Conflict(f"The rows of {dataset.name} can't be split by time: {error}.", hint=hint) from error
-    return ChosenInstants(None, found.instants[:1], found.n_immature, (*found.warnings, *_random_warning(found)))
+    return ChosenInstants(
+        None, found.instants[:1], found.n_immature, (*found.warnings, *random_warning(found.instants[0]))
+    )
 
 
 def _by_time(dataset: Dataset, found: MaturedInstants) -> ChosenInstants:
@@ -119,8 +121,8 @@ def _by_time(dataset: Dataset, found: MaturedInstants) -> ChosenInstants:
     return ChosenInstants(dealt, dealt.test + dealt.development, found.n_immature, found.warnings)
 
 
-def _random_warning(found: MaturedInstants) -> list[str]:
-    newest = found.instants[0]
+def random_warning(newest: datetime | None) -> list[str]:
+    """What a split at random does not show, where the data are dated."""
     if newest is None:
         return []
     return [
@@ -135,14 +137,13 @@ def make_training_rows(
     """Put sides, warnings and description to the rows."""
     frame = labelled.frame
     churned = np.zeros(len(frame)) if frame.churned is None else frame.churned
-    sides = _sides(frame, chosen, by_account)
+    sides = row_sides(frame, chosen, by_account)
     newest = max(chosen.development, default=None)
-    development = sides != "test"
     rows = TrainingRows(
         frame=frame,
         sides=sides,
         features=tuple(source.features),
-        profile_rows=development & (churned == 0 if newest is None else row_instants(frame) == _moment(newest)),
+        profile_rows=profile_marks(frame, sides, newest),
         as_of=chosen.instants[0],
         information_end=None if newest is None else newest + label_span(dataset),
         source=source,
@@ -170,7 +171,18 @@ def _moment(instant: datetime) -> np.datetime64:
     return np.datetime64(instant.astimezone(UTC).replace(tzinfo=None), "us")
 
 
-def _sides(frame: Frame, chosen: ChosenInstants, by_account: Sides | None) -> Sides:
+def profile_marks(frame: Frame, sides: Sides, newest: datetime | None) -> Bools:
+    """Development rows that look like those that are scored: boolean, of shape (n,).
+
+    Of dated data those of `newest`, the newest instant of development; of undated data those that stayed.
+    """
+    if newest is not None:
+        return np.asarray((sides != "test") & (row_instants(frame) == _moment(newest)))
+    churned = np.zeros(len(frame)) if frame.churned is None else frame.churned
+    return np.asarray((sides != "test") & (churned == 0))
+
+
+def row_sides(frame: Frame, chosen: ChosenInstants, by_account: Sides | None) -> Sides:
     """By instant; where there is none to spare for validation, by account among those that teach."""
     if chosen.dealt is None:
         return np.full(len(frame), "train", dtype="<U10") if by_account is None else by_account

@@ -8,9 +8,12 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.schemas.models import VerdictOut, VersionDetailOut, VersionOut
+from app.ml.models import ModelKind, explanations_of
+from app.schemas.models import StagePeriodOut, VerdictOut, VersionDetailOut, VersionOut
 from app.schemas.promotions import Stage
 from app.services.ledger import find_vacated
+from app.services.stage_periods import read_periods
+from app.services.training_report import told_since
 from app.tables import Dataset, Evaluation, Promotion, Revision, TrainedModel, Training, Version
 
 Query = Select[Version, Dataset, TrainedModel, Training, Revision]
@@ -36,6 +39,7 @@ class Standing:
 
     heads: dict[tuple[int, str], Promotion]
     verdicts: dict[int, Evaluation]
+    periods: dict[int, list[StagePeriodOut]]
 
     def stage(self, version: Version) -> Stage | None:
         """The champion is in Production; what is newest in Staging is there unless it is the champion."""
@@ -51,6 +55,14 @@ class Standing:
         head = self.heads.get((version.dataset_id, "Production"))
         return head is not None and head.to_version == version.version and head.provisional
 
+    def confirmed(self, version: Version) -> bool | None:
+        """What came of a provisional promotion: the newest verdict since, where that is no longer provisional."""
+        head, verdict = self.heads.get((version.dataset_id, "Production")), self.verdicts.get(version.version)
+        if head is None or verdict is None or not self.is_provisional(version):
+            return None
+        is_later = verdict.id > (head.evaluation_id or 0)
+        return verdict.recommendation == "promote" if is_later and not verdict.provisional else None
+
 
 def select_versions() -> Query:
     """Rows of `VersionRow`."""
@@ -62,7 +74,7 @@ def select_versions() -> Query:
 
 
 async def read_standing(session: AsyncSession, rows: Sequence[VersionRow]) -> Standing:
-    """Where these versions stand, in three queries however many they are."""
+    """Where these versions stand and have stood, in a few queries however many they are."""
     datasets = {row.dataset.id for row in rows}
     heads = (
         select(Promotion)
@@ -78,6 +90,7 @@ async def read_standing(session: AsyncSession, rows: Sequence[VersionRow]) -> St
     return Standing(
         {(entry.dataset_id, entry.stage): entry for entry in entries if entry.id not in vacated},
         {verdict.version: verdict for verdict in (await session.execute(verdicts)).scalars()},
+        await read_periods(session, datasets),
     )
 
 
@@ -94,7 +107,9 @@ def _summary(row: VersionRow, standing: Standing) -> dict[str, Any]:
         "dataset": row.dataset.name,
         "stage": standing.stage(version),
         "provisional": standing.is_provisional(version),
+        "confirmed": standing.confirmed(version),
         "model_type": row.trained.model_type,
+        "explanations": explanations_of(ModelKind(row.trained.model_type)),
         "role": row.trained.role,
         "description": version.description,
         "verdict": verdict and _verdict_out(verdict),
@@ -111,14 +126,20 @@ def _summary(row: VersionRow, standing: Standing) -> dict[str, Any]:
         "bundle_sha256": row.trained.bundle_sha256,
         "registered_at": version.registered_at,
         "registered_by": version.registered_by,
+        "stages": standing.periods.get(version.version, []),
     }
 
 
 def _verdict_out(verdict: Evaluation) -> VerdictOut:
+    auc = next((check for check in verdict.judgement["checks"] if check["name"] == "thresholds"), None)
     return VerdictOut(
         evaluation_id=verdict.id,
         recommendation=verdict.recommendation,
         provisional=verdict.provisional,
+        rule=verdict.rule,
+        champion_version=verdict.champion_version,
+        roc_auc=auc["estimate"] if auc else None,
+        roc_auc_interval=auc["interval"] if auc else None,
         created_at=verdict.created_at,
     )
 
@@ -129,6 +150,8 @@ def version_detail(row: VersionRow, standing: Standing) -> VersionDetailOut:
     return VersionDetailOut(
         **_summary(row, standing),
         **{name: report[name] for name in _TOLD},
+        **told_since(report),
+        search=report.get("search"),  # only where there was one
         config=training.config,
         split=training.split,
         warnings=training.warnings,

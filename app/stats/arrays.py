@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -23,6 +23,11 @@ class Interval(NamedTuple):
 def normal_quantile(confidence: float) -> float:
     """The z that holds `confidence` (0..1) of a standard normal between -z and z; 1.96 for .95."""
     return float(ndtri(0.5 + confidence / 2))
+
+
+def student_quantile(confidence: float, degrees: int) -> float:
+    """The t that holds `confidence` (0..1) of Student's distribution between -t and t; 2.093 for .95 and 19."""
+    return float(stdtrit(degrees, 0.5 + confidence / 2))
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,22 @@ def cluster_sums(values: Floats, codes: Ints) -> Floats:
     """Sum `values` of shape (m, n) over the rows of each cluster: shape (m, number of clusters)."""
     n_clusters = int(codes.max()) + 1 if codes.size else 0
     return np.stack([np.bincount(codes, weights=row, minlength=n_clusters) for row in values])
+
+
+def clustered_mean(values: Floats, clusters: Clusters | None = None) -> Estimate:
+    """Mean of values of shape (n,) with its standard error clustered by account.
+
+    NaN without rows; standard error NaN with fewer than two clusters.
+
+    Examples
+    --------
+    >>> clustered_mean(np.array([1.0, 3.0, 5.0, 7.0]), np.array(["a", "a", "b", "b"]))
+    Estimate(value=4.0, se=2.0)
+    """
+    if not values.size:
+        return Estimate(float("nan"), float("nan"))
+    mean = float(values.mean())
+    sums = cluster_sums((values - mean)[np.newaxis], cluster_codes(clusters, values.size))[0]
+    if sums.size < 2:
+        return Estimate(mean, float("nan"))
+    return Estimate(mean, float(np.sqrt(sums @ sums * sums.size / (sums.size - 1)) / values.size))

@@ -1,13 +1,22 @@
-"""Whether probabilities mean what they say: recalibration line, mean error, Brier score, log-loss, reliability."""
+"""Whether probabilities mean what they say: recalibration line, mean error, Brier score and skill, reliability."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit
 
-from app.stats.arrays import Clusters, Estimate, Floats, Interval, cluster_codes, cluster_sums
+from app.stats.arrays import (
+    Bools,
+    Clusters,
+    Estimate,
+    Floats,
+    Interval,
+    cluster_codes,
+    cluster_sums,
+    clustered_mean,
+)
 from app.stats.binning import quantile_edges
-from app.stats.proportions import wilson
+from app.stats.proportions import proportion, wilson
 
 _SMALLEST = 1e-15  # keeps logit and log finite at probabilities of 0 and 1
 
@@ -125,13 +134,7 @@ def mean_error(y: Floats, p: Floats, clusters: Clusters | None = None) -> Estima
     Estimate
         NaN without rows; standard error NaN with fewer than two accounts.
     """
-    if not y.size:
-        return Estimate(float("nan"), float("nan"))
-    error = float((p - y).mean())
-    sums = cluster_sums((p - y - error)[np.newaxis], cluster_codes(clusters, y.size))[0]
-    if sums.size < 2:
-        return Estimate(error, float("nan"))
-    return Estimate(error, float(np.sqrt(sums @ sums * sums.size / (sums.size - 1)) / y.size))
+    return clustered_mean(p - y, clusters)
 
 
 def brier(y: Floats, p: Floats) -> float:
@@ -139,17 +142,59 @@ def brier(y: Floats, p: Floats) -> float:
     return float(np.mean((p - y) ** 2)) if y.size else float("nan")
 
 
+def brier_skill(y: Floats, p: Floats, reference: float, clusters: Clusters | None = None) -> Estimate:
+    r"""Brier skill score against one probability for all: the share of its squared error that `p` takes away.
+
+    .. math:: 1 - \sum (p_i - y_i)^2 / \sum (r - y_i)^2
+
+    Its standard error is that of a ratio of sums by the delta method, clustered by account.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed.
+    p : ndarray of shape (n,)
+        Probabilities, 0..1.
+    reference : float
+        What the base rate says of every row, 0..1.
+    clusters : ndarray of shape (n,) or None
+        Rows of one account carry the same value.
+
+    Returns
+    -------
+    Estimate
+        At most 1, 0 where `p` is worth no more than the reference, below 0 where less; NaN where the reference makes
+        no error, and without rows.
+
+    References
+    ----------
+    Brier (1950), Monthly Weather Review 78, 1-3. Murphy (1973), Journal of Applied Meteorology 12, 595-600.
+    """
+    own, base = (p - y) ** 2, (reference - y) ** 2
+    total = float(base.sum())
+    if not total:
+        return Estimate(float("nan"), float("nan"))
+    ratio = float(own.sum()) / total
+    sums = cluster_sums((own - ratio * base)[np.newaxis], cluster_codes(clusters, y.size))[0]
+    if sums.size < 2:
+        return Estimate(1 - ratio, float("nan"))
+    return Estimate(1 - ratio, float(np.sqrt(sums @ sums * sums.size / (sums.size - 1))) / total)
+
+
 def log_loss(y: Floats, p: Floats) -> float:
     """Mean negative log-likelihood in nats, smaller is better; p of 0 and 1 are moved inside by 1e-15."""
-    if not y.size:
-        return float("nan")
+    return float(np.mean(log_losses(y, p))) if y.size else float("nan")
+
+
+def log_losses(y: Floats, p: Floats) -> Floats:
+    """Negative log-likelihood of each row in nats, shape (n,); p of 0 and 1 are moved inside by 1e-15."""
     inside = np.clip(p, _SMALLEST, 1 - _SMALLEST)
-    return float(-np.mean(y * np.log(inside) + (1 - y) * np.log1p(-inside)))
+    return np.asarray(-(y * np.log(inside) + (1 - y) * np.log1p(-inside)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Accounts with alike probabilities: what was said, and what happened with its Wilson interval."""
+    """Rows with alike probabilities: what was said, and what happened with its Wilson interval, clustered."""
 
     n: int
     mean_predicted: float
@@ -157,7 +202,9 @@ class ReliabilityBin:
     interval: Interval
 
 
-def reliability(y: Floats, p: Floats, n_bins: int = 10, confidence: float = 0.95) -> tuple[ReliabilityBin, ...]:
+def reliability(
+    y: Floats, p: Floats, n_bins: int = 10, confidence: float = 0.95, clusters: Clusters | None = None
+) -> tuple[ReliabilityBin, ...]:
     """Predicted against observed churn in about equally filled bins of p, lowest first; equal p stay together.
 
     Parameters
@@ -170,12 +217,19 @@ def reliability(y: Floats, p: Floats, n_bins: int = 10, confidence: float = 0.95
         At most so many bins; fewer where ties make some of them empty.
     confidence : float
         0..1.
+    clusters : ndarray of shape (n,) or None
+        Rows of one account carry the same value; an interval is as wide as their effective number makes it.
     """
     if not y.size:
         return ()
     bins = np.searchsorted(quantile_edges(p, n_bins), p, side="left")
-    return tuple(_reliability_bin(y[bins == b], p[bins == b], confidence) for b in np.unique(bins))
+    return tuple(_reliability_bin(y, p, bins == b, confidence, clusters) for b in np.unique(bins))
 
 
-def _reliability_bin(y: Floats, p: Floats, confidence: float) -> ReliabilityBin:
-    return ReliabilityBin(y.size, float(p.mean()), float(y.mean()), wilson(float(y.sum()), y.size, confidence))
+def _reliability_bin(
+    y: Floats, p: Floats, inside: Bools, confidence: float, clusters: Clusters | None
+) -> ReliabilityBin:
+    n, n_churned = int(inside.sum()), float(y[inside].sum())
+    found = None if clusters is None else proportion(y == 1, inside, clusters)
+    interval = found.interval(confidence) if found else wilson(n_churned, n, confidence)
+    return ReliabilityBin(n, float(p[inside].mean()), n_churned / n, interval)

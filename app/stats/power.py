@@ -2,9 +2,10 @@
 
 from math import ceil, sqrt
 
+import scipy  # its parts are loaded when first used: they take seconds
 from scipy.special import ndtr, ndtri
 
-from app.stats.arrays import normal_quantile
+from app.stats.arrays import normal_quantile, student_quantile
 
 # SE of the AUC difference of two similar models is about this over sqrt(churners); by simulation, 20 mixed features.
 SD_PER_CHURNER = 0.122
@@ -38,7 +39,9 @@ def planned_se(n_churners: int) -> float:
     return SD_PER_CHURNER / sqrt(n_churners) if n_churners else float("inf")
 
 
-def pass_probability(true_value: float, *, se: float, threshold: float, confidence: float = 0.95) -> float:
+def pass_probability(
+    true_value: float, *, se: float, threshold: float, confidence: float = 0.95, degrees: int | None = None
+) -> float:
     """Chance that the lower end of the interval of an estimate of `true_value` reaches `threshold`.
 
     Parameters
@@ -49,7 +52,12 @@ def pass_probability(true_value: float, *, se: float, threshold: float, confiden
         Its standard error, 0 or more; at 0 the answer is certain.
     confidence : float
         Of the two-sided interval, 0..1.
+    degrees : int or None
+        Degrees of freedom of the standard error, where the interval is Student's.
     """
     if se == 0:
         return float(true_value >= threshold)
-    return float(ndtr((true_value - threshold) / se - normal_quantile(confidence)))
+    distance = (true_value - threshold) / se
+    if degrees is None:
+        return float(ndtr(distance - normal_quantile(confidence)))
+    return float(scipy.stats.nct.sf(student_quantile(confidence, degrees), degrees, distance))

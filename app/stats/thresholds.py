@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.stats.arrays import Bools, Clusters, Floats, Interval
+from app.stats.arrays import Bools, Clusters, Estimate, Floats, Interval, cluster_codes, cluster_sums
 from app.stats.proportions import Proportion, proportion
 
 
@@ -90,3 +90,32 @@ def metrics_at(y: Floats, flagged: Bools, clusters: Clusters | None = None) -> C
         recall=proportion(flagged, churned, clusters),
         jaccard=proportion(churned & flagged, churned | flagged, clusters),
     )
+
+
+def recall_difference(y: Floats, a: Bools, b: Bools, clusters: Clusters | None = None) -> Estimate:
+    """Share of the churners that `a` flags minus the share that `b` flags, paired, clustered by account.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed.
+    a, b : boolean ndarray of shape (n,)
+        The rows that either flags.
+    clusters : ndarray of shape (n,) or None
+        Rows of one account carry the same value.
+
+    Returns
+    -------
+    Estimate
+        -1..1; NaN without churners, its standard error NaN with churners of one account only.
+    """
+    churned = y == 1
+    n_churned = int(churned.sum())
+    if not n_churned:
+        return Estimate(float("nan"), float("nan"))
+    gain = a[churned].astype(np.float64) - b[churned]
+    codes = cluster_codes(None if clusters is None else clusters[churned], n_churned)
+    sums = cluster_sums((gain - gain.mean())[np.newaxis], codes)[0]
+    if sums.size < 2:
+        return Estimate(float(gain.mean()), float("nan"))
+    return Estimate(float(gain.mean()), float(np.sqrt(sums @ sums * sums.size / (sums.size - 1)) / n_churned))

@@ -3,8 +3,10 @@
 from app.tables.base import Table
 from app.tables.datasets import Dataset, FactTable, FactUpload, Part, Revision, RevisionPart, Side
 from app.tables.jobs import Job, Worker
-from app.tables.models import Bundle, Evaluation, Promotion, TrainedModel, Training, Version
+from app.tables.models import Bundle, Evaluation, Promotion, StoredEvidence, TrainedModel, Training, Version
+from app.tables.policies import GatePolicy
 from app.tables.scores import MonitoringLog, Outcome, Prediction, ScoringRun
+from app.tables.search import SearchTrial
 
 __all__ = [
     "Bundle",
@@ -12,6 +14,7 @@ __all__ = [
     "Evaluation",
     "FactTable",
     "FactUpload",
+    "GatePolicy",
     "Job",
     "MonitoringLog",
     "Outcome",
@@ -21,7 +24,9 @@ __all__ = [
     "Revision",
     "RevisionPart",
     "ScoringRun",
+    "SearchTrial",
     "Side",
+    "StoredEvidence",
     "Table",
     "TrainedModel",
     "Training",

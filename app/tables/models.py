@@ -95,7 +95,18 @@ class Evaluation(Table):
     recommendation: Mapped[str] = mapped_column(String(10))
     provisional: Mapped[bool]
     judgement: Mapped[dict[str, Any]]
+    curves: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)  # see app.ml.curves; None: from before these
     created_at: Mapped[datetime] = now()
+
+
+class StoredEvidence(Table):
+    """What an evaluation was judged by, so that it can be judged again; those of before it was kept have none."""
+
+    __tablename__ = "evidence"
+
+    evaluation_id: Mapped[int] = mapped_column(ForeignKey("evaluations.id"), primary_key=True, autoincrement=False)
+    content: Mapped[bytes | None] = mapped_column(deferred=True)  # see app.ml.evidence_bytes; None: too many rows
+    churner_keys: Mapped[bytes] = mapped_column(deferred=True)  # sorted int64, little-endian
 
 
 class Promotion(Table):

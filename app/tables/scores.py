@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Sequence, String, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, Sequence, String, select, text
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from app.tables.base import Table, identity, now, one_of
+from app.tables.models import TrainedModel, Version
 
 PREDICTION_IDS = Sequence("prediction_ids", metadata=Table.metadata)
 
@@ -46,6 +47,13 @@ class ScoringRun(Table):
     feature_counts: Mapped[dict[str, Any] | None]
     started_at: Mapped[datetime] = now()
     published_at: Mapped[datetime | None]
+    model_type: Mapped[str] = column_property(  # read with the run; it has no column of its own
+        select(TrainedModel.model_type)
+        .join(Version, Version.trained_model_id == TrainedModel.id)
+        .where(Version.version == version.column)  # type: ignore[attr-defined]  # here still a MappedColumn
+        .correlate_except(TrainedModel, Version)
+        .scalar_subquery()
+    )
 
 
 class Prediction(Table):

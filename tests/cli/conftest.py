@@ -45,6 +45,7 @@ def holdfast(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HOLDFAST_N_THREADS", "1")
+    monkeypatch.setenv("HOLDFAST_EVALUATION__EVIDENCE", "test_side")  # 20 trainings a verdict are tested elsewhere
     monkeypatch.delenv("HOLDFAST_LOG_LEVEL", raising=False)
     return Holdfast()
 

@@ -51,6 +51,13 @@ def test_parameters_are_numbers_where_they_look_so() -> None:
     assert parse_params(None, "logistic") == {}
 
 
+def test_a_parameter_may_be_of_another_model_than_the_one_asked_for() -> None:
+    assert parse_params(["booster=lightgbm", "lightgbm_params.max_depth=4"], "blend") == {
+        "blend_params": {"booster": "lightgbm"},
+        "lightgbm_params": {"max_depth": 4},
+    }
+
+
 @pytest.mark.parametrize("text", ["max_depth", "=4"])
 def test_a_parameter_without_a_name_or_value_is_wrong_usage(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="KEY=VALUE"):

@@ -81,6 +81,13 @@ def test_the_a_b_cycle(holdfast: Holdfast) -> None:
     assert "roc_auc" in text
 
 
+def test_a_search_from_the_command_line(holdfast: Holdfast) -> None:
+    search = ("--search-trials", "3", "--search-seconds", "600", "--model-type", "logistic", "--no-shap")
+    assert holdfast("train", *search)["search"]["n_trials"] == 3
+    assert "of 3" in holdfast.tells("train", *search)
+    assert holdfast("train", *QUICK)["search"] is None
+
+
 def test_people_are_told_what_to_type_next(holdfast: Holdfast) -> None:
     told = holdfast.tells("train", *QUICK)
     assert "holdfast register --job 1" in told

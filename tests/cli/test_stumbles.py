@@ -87,6 +87,7 @@ def test_a_positive_value_that_does_not_occur(holdfast: Holdfast, months: tuple[
     [
         ("train", "--param", "depth"),
         ("train", "--model-type", "oracle"),
+        ("train", "--search-seconds", "-1"),
         ("promote", "--force"),
         ("promote", "--stage", "Heaven"),
         ("score", "--model-version", "01"),

@@ -4,7 +4,7 @@ import pytest
 
 from app.ml.trainer import TrainingResult
 from app.schemas.config import ModelConfig, ModelType
-from tests.ml.planted import Data, planted
+from tests.ml.planted import Data, planted, quick
 
 
 @pytest.fixture(scope="session")
@@ -12,10 +12,10 @@ def data() -> Data:
     return planted()
 
 
-@pytest.fixture(scope="session", params=[ModelType.XGBOOST, ModelType.LIGHTGBM, ModelType.LOGISTIC])
+@pytest.fixture(scope="session", params=list(ModelType))
 def trained(request: pytest.FixtureRequest, data: Data) -> TrainingResult:
     """Each kind of model with its baseline, SHAP values included."""
-    return data.train(ModelConfig(model_type=request.param), shap=True)
+    return data.train(quick(request.param), shap=True)
 
 
 @pytest.fixture(scope="session", params=[ModelType.XGBOOST, ModelType.LIGHTGBM])

@@ -1,6 +1,7 @@
 """Rows with a planted truth, and the telco data, for the tests of training and scoring."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from app.ml.frame import Feature, FeatureKind, Floats, Frame
 from app.ml.split import Sides, deal_sides
 from app.ml.trainer import TrainingResult, train
-from app.schemas.config import ModelConfig, TrainingConfig
+from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 
 TELCO = Path(__file__).parents[3] / "shared" / "data" / "telco_ibm" / "telco_ibm.csv"
 
@@ -23,6 +24,16 @@ FEATURES = (
 )
 
 
+def quick(model_type: ModelType) -> ModelConfig:
+    """This kind with so few rounds that a test can wait for it."""
+    return ModelConfig(
+        model_type=model_type,
+        random_forest_params={"n_estimators": 20, "max_depth": 6},
+        mlp_params={"n_epochs": 10, "learning_rate": 0.01},
+        blend_params={"shallow_n_estimators": 40},
+    )
+
+
 @dataclass(frozen=True)
 class Data:
     """A frame with all that `train` wants beside it."""
@@ -31,7 +42,15 @@ class Data:
     sides: Sides
     features: tuple[Feature, ...]
 
-    def train(self, model: ModelConfig, *, n_threads: int = 2, shap: bool = False, n_folds: int = 5) -> TrainingResult:
+    def train(
+        self,
+        model: ModelConfig,
+        *,
+        n_threads: int = 2,
+        shap: bool = False,
+        n_folds: int = 5,
+        gap: timedelta | None = None,
+    ) -> TrainingResult:
         assert self.frame.churned is not None
         return train(
             self.frame,
@@ -42,6 +61,7 @@ class Data:
             profile_rows=self.frame.churned == 0,
             progress=lambda _step, _share: None,
             n_threads=n_threads,
+            gap=gap,
         )
 
     @property

@@ -3,8 +3,10 @@ import warnings
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from scipy.special import expit, logit
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logit
 from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import log_loss as sklearn_log_loss
 
 from app.ml.calibration import (
     Beta,
@@ -15,6 +17,7 @@ from app.ml.calibration import (
     choose_calibrator,
     fit_beta,
     fit_isotonic,
+    fit_line,
     fit_platt,
 )
 from app.ml.frame import Floats
@@ -60,7 +63,7 @@ def test_beta_equals_statsmodels() -> None:
     intercept, a, b = fitted_by_statsmodels(np.column_stack([np.log(p), -np.log1p(-p)]), platt_targets(y))
     assert min(a, b) > 0, "the constraint must not bind in this example"
     found = fit_beta(margins, y)
-    assert (found.intercept, found.a, found.b) == pytest.approx((intercept, a, b), abs=1e-4)
+    assert (found.intercept, found.a, found.b) == pytest.approx((intercept, a, b), abs=1e-7)
 
 
 def test_isotonic_equals_sklearn() -> None:
@@ -142,3 +145,33 @@ def test_beta_with_equal_coefficients_is_platt() -> None:
 def test_a_calibrator_that_falls_or_makes_no_sense_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"calibrator|knots|finite"):
         calibrator_from_json(data)
+
+
+@pytest.mark.parametrize(
+    ("rates", "held"),
+    [((0.05, 0.6, 0.6, 0.5), {"b"}), ((0.4, 0.3, 0.4, 0.9), {"a"}), ((0.6, 0.5, 0.4, 0.3), {"a", "b"})],
+    ids=["levels off", "rises late", "falls"],
+)
+def test_beta_that_would_fall_is_the_best_that_does_not(rates: tuple[float, ...], held: set[str]) -> None:
+    """Against a bounded search of the same loss."""
+    rng = np.random.default_rng(3)
+    margins = rng.normal(size=400) * 1.5
+    y = (rng.random(400) < np.array(rates)[np.searchsorted([-1.5, 0, 1.5], margins)]).astype(np.float64)
+    columns = np.column_stack([log_expit(margins), -log_expit(-margins), np.ones(400)])
+    targets = platt_targets(y)
+
+    def loss(coefficients: Floats) -> float:
+        score = columns @ coefficients
+        return float(np.mean(np.logaddexp(0, score) - targets * score))
+
+    bounds = [(0, None), (0, None), (None, None)]
+    best = min(minimize(loss, start, bounds=bounds, tol=1e-12).fun for start in np.eye(3))
+    found = fit_beta(margins, y)
+    assert {name for name in "ab" if getattr(found, name) == 0} == held
+    assert loss(np.array([found.a, found.b, found.intercept])) == pytest.approx(best, abs=1e-7)
+
+
+def test_the_loss_of_a_line_is_that_of_the_labels() -> None:
+    margins, y = drawn(700)
+    found = fit_line(margins, y)
+    assert found.loss == pytest.approx(sklearn_log_loss(y, found.platt.apply(margins)), abs=1e-12)

@@ -14,7 +14,7 @@ from app.ml.explain import (
     value_text,
 )
 from app.ml.frame import Feature, FeatureKind
-from app.ml.models import load_model
+from app.ml.model_files import read_model
 from app.ml.trainer import TrainingResult
 from tests.ml.planted import Data
 
@@ -26,7 +26,7 @@ def test_both_ways_equal_shap(boosted: TrainingResult, data: Data) -> None:
         import shap
     bundle = boosted.primary.bundle
     X = bundle.encoder.encode(data.frame.features)
-    model = load_model(bundle.kind, bundle.model, n_threads=1)
+    model = read_model(bundle.kind, bundle.files, n_threads=1)
     explainer = shap.TreeExplainer(getattr(model, "booster"), feature_perturbation="tree_path_dependent")  # noqa: B009
     expected = explainer.shap_values(X.astype(np.float64))
     np.testing.assert_allclose(model.native_contributions(X), expected, atol=1e-5)
@@ -35,7 +35,7 @@ def test_both_ways_equal_shap(boosted: TrainingResult, data: Data) -> None:
 
 def test_contributions_sum_to_the_margin_but_for_a_constant(trained: TrainingResult, data: Data) -> None:
     bundle = trained.primary.bundle
-    model = load_model(bundle.kind, bundle.model, n_threads=1)
+    model = read_model(bundle.kind, bundle.files, n_threads=1)
     table = data.frame.features
     for n in (50, len(data.frame)):
         X = bundle.encoder.encode(table.slice(0, n))
@@ -46,7 +46,7 @@ def test_contributions_sum_to_the_margin_but_for_a_constant(trained: TrainingRes
 
 def test_many_rows_are_explained_like_few(boosted: TrainingResult, data: Data) -> None:
     bundle = boosted.primary.bundle
-    model = load_model(bundle.kind, bundle.model, n_threads=1)
+    model = read_model(bundle.kind, bundle.files, n_threads=1)
     X = np.tile(bundle.encoder.encode(data.frame.features), (4, 1))
     few = contributions(model, X[:100], bundle.encoder)
     np.testing.assert_allclose(contributions(model, X, bundle.encoder)[:100], few, atol=1e-5)
@@ -93,7 +93,7 @@ def test_the_summary_is_the_mean_absolute_value(trained: TrainingResult) -> None
 
 def test_a_failure_tells_how_to_go_without(boosted: TrainingResult, data: Data) -> None:
     bundle = boosted.primary.bundle
-    model = load_model(bundle.kind, bundle.model, n_threads=1)
+    model = read_model(bundle.kind, bundle.files, n_threads=1)
     too_narrow = bundle.encoder.encode(data.frame.features)[:, :2]
     with pytest.raises(ExplanationError, match="--no-shap"):
         summarise(model, too_narrow, bundle.encoder)

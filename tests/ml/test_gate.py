@@ -252,3 +252,62 @@ def test_rates_of_promotion_are_those_that_were_stated() -> None:
     assert better.promoted >= 0.9
     assert better.passes == pytest.approx(better.stated_power, abs=0.08)
     assert equal.se_constant == pytest.approx(0.122, abs=0.02)
+
+
+@pytest.mark.parametrize("production_auc", [None, 0.78])
+def test_the_deciding_check_shows_a_bootstrap_beside_delong(production_auc: float | None) -> None:
+    evidence = draw(20, n=1500, production_auc=production_auc)
+    found = judge(evidence, CONFIG)
+    for check in found.checks:
+        assert ("bootstrap" in check.details) == (check.name == found.deciding_check)
+    check = of(found, found.deciding_check)
+    assert check.interval is not None
+    assert check.details["bootstrap"]["n_draws"] == 1000
+    assert check.details["bootstrap"]["interval"] == pytest.approx(check.interval, abs=0.006)
+    without = judge(evidence, CONFIG, n_draws=0)
+    assert "bootstrap" not in of(without, found.deciding_check).details
+    assert without.recommendation is found.recommendation
+
+
+def test_no_harm_promotes_what_is_not_shown_to_be_worse_and_says_how_weak_that_is() -> None:
+    config = EvaluationConfig(promotion_rule="no_harm")
+    evidence = draw(23, n=800, auc=0.79, production_auc=0.79)
+    found, strict = judge(evidence, config), judge(evidence, EvaluationConfig(promotion_rule="not_worse"))
+    check = of(found, "improvement_over_production")
+    assert check.interval is not None
+    assert check.interval.low < -0.01 < 0 < check.interval.high
+    assert of(strict, "improvement_over_production").verdict is Verdict.INSUFFICIENT
+    assert (check.verdict, check.threshold) == (Verdict.PASS, -0.01)
+    assert found.recommendation is Recommendation.PROMOTE
+    assert found.to_json()["weak_evidence"]
+    assert any(sentence.startswith("Weak evidence") for sentence in found.sentences)
+    assert not strict.to_json()["weak_evidence"]
+
+
+@pytest.mark.parametrize("auc", [0.77, 0.70])
+def test_no_harm_does_not_promote_what_lies_lower_or_is_shown_to_be_worse(auc: float) -> None:
+    evidence = draw(22, n=1500, auc=auc, baseline_auc=0.6, production_auc=0.80)
+    found = judge(evidence, EvaluationConfig(promotion_rule="no_harm"))
+    check = of(found, "improvement_over_production")
+    assert check.verdict is not Verdict.PASS
+    assert found.recommendation is not Recommendation.PROMOTE
+
+
+def test_power_under_no_harm_is_how_often_it_passes() -> None:
+    """Simulated on the scale of the difference: an estimate above -.01 whose interval reaches 0."""
+    found = judge(draw(23, n=1500, production_auc=0.80), EvaluationConfig(promotion_rule="no_harm"))
+    se = of(found, "improvement_over_production").details["se"]
+    drawn = np.random.default_rng(1).normal(0.0, se, 200_000)
+    assert found.power.equal == pytest.approx(np.mean((drawn >= -0.01) & (drawn + 1.96 * se >= 0)), abs=0.005)
+
+
+def test_without_a_fair_row_the_comparison_is_refused_with_the_reason() -> None:
+    evidence = draw(24, production_auc=0.7)
+    assert evidence.production is not None
+    nowhere = replace(evidence.production, fair=np.zeros(evidence.y.size, dtype=bool), unfair="it has seen them all.")
+    found = judge(replace(evidence, production=nowhere), CONFIG)
+    check = of(found, "improvement_over_production")
+    assert check.sentence == "No comparison with version 1 in production: it has seen them all."
+    assert check.details["refused"] == "it has seen them all."
+    assert (check.verdict, found.recommendation) == (Verdict.INSUFFICIENT, Recommendation.HOLD)
+    assert found.sentences[0] == f"Hold: {check.sentence}"

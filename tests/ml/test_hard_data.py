@@ -8,8 +8,8 @@ from app.ml.bundle import Bundle
 from app.ml.frame import Feature, FeatureKind, Frame
 from app.ml.scorer import Scorer, score_table
 from app.ml.split import deal_sides
-from app.schemas.config import ModelConfig, ModelType
-from tests.ml.planted import Data
+from app.schemas.config import ModelType
+from tests.ml.planted import Data, quick
 
 TEXTS = {"identifier", "many", "odd text", "null text", "one level"}
 
@@ -42,7 +42,7 @@ def hard_data(n: int = 400) -> Data:
 @pytest.mark.parametrize("model_type", list(ModelType))
 def test_hard_columns_are_trained_on_scored_and_explained(model_type: ModelType) -> None:
     data = hard_data()
-    result = data.train(ModelConfig(model_type=model_type), shap=True)
+    result = data.train(quick(model_type), shap=True)
     assert {warning.split(" was left out")[0] for warning in result.warnings} == {
         "null",
         "constant",

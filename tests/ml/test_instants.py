@@ -42,6 +42,9 @@ def deal(numbers: list[int], gap_days: int) -> dict[str, list[int]]:
         (list(range(20)), 5, ([19, 18, 17, 16], [11, 10], [5, 4, 3, 2, 1, 0], [15, 14, 13, 12, 9, 8, 7, 6])),
         # Where as many as a fifth would leave nobody to learn from, fewer judge.
         ([0, 25, 26, 27, 28, 29, 30, 31, 32, 33], 33, ([33], [], [0], [32, 31, 30, 29, 28, 27, 26, 25])),
+        # Labels that tell of no time need no gap; the instants that judge teach nothing all the same.
+        ([0, 30, 60], 0, ([60], [30], [0], [])),
+        ([0, 30], 0, ([30], [], [0], [])),
         # In any order, and each once.
         ([60, 0, 30, 0], 30, ([60], [30], [0], [])),
     ],
@@ -52,7 +55,7 @@ def test_instants_are_dealt_as_by_hand(
     assert tuple(deal(numbers, gap_days).values()) == expected
 
 
-@pytest.mark.parametrize("numbers", [[0], [0, 29], [0, 10, 20, 29]])
+@pytest.mark.parametrize("numbers", [[], [0], [0, 29], [0, 10, 20, 29]])
 def test_instants_that_are_too_close_are_refused(numbers: list[int]) -> None:
     with pytest.raises(SplitError, match=f"at least 30 days apart; there are {len(numbers)}"):
         deal(numbers, 30)

@@ -1,10 +1,14 @@
+import tracemalloc
+
 import numpy as np
 import pytest
+from scipy.stats import skew
 from sklearn.linear_model import LogisticRegression
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.linear import BaseRateLearner, LogisticLearner, LogisticModel, solve_logistic
+from app.ml.linear import C_PATH, BaseRateLearner, LogisticLearner, LogisticModel, TunedLogisticLearner
+from app.ml.scaling import fit_scaling
 
 
 def made(n: int = 800, seed: int = 0) -> tuple[Matrix, Floats]:
@@ -20,15 +24,6 @@ def fit(X: Matrix, y: Floats) -> LogisticModel:
     return LogisticLearner({"C": 0.5, "max_iter": 1000}, 1).fit(X, y, n_rounds=1, n_threads=1)
 
 
-def test_newton_equals_sklearn() -> None:
-    rng = np.random.default_rng(1)
-    Z = rng.normal(size=(500, 4))
-    y = (rng.random(500) < 1 / (1 + np.exp(-Z[:, 0] + 0.5))).astype(np.float64)
-    theirs = LogisticRegression(C=0.5, tol=1e-12, max_iter=10_000).fit(Z, y)
-    ours = solve_logistic(np.column_stack([np.ones(500), Z]), y, 1 / 0.5, 100)
-    np.testing.assert_allclose(ours, np.append(theirs.intercept_, theirs.coef_), atol=1e-6)
-
-
 def test_the_pipeline_equals_one_made_by_hand() -> None:
     X, y = made()
     missing = np.isnan(X[:, 0])
@@ -42,6 +37,49 @@ def test_the_pipeline_equals_one_made_by_hand() -> None:
 
 def test_only_skewed_columns_are_logged() -> None:
     assert fit(*made()).logged == (False, True, False)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_logged_is_what_scipy_calls_highly_skewed_and_less_so_in_logs(sign: int) -> None:
+    rng = np.random.default_rng(2)
+    X = np.column_stack([sign * rng.lognormal(0, sigma, 3000) for sigma in (0.1, 0.25, 0.33, 0.6, 1.5)])
+    in_logs = np.sign(X) * np.log1p(np.abs(X))
+    expected = (np.abs(skew(X)) > 1) & (np.abs(skew(in_logs)) < np.abs(skew(X)))
+    assert expected.tolist() != [True] * 5
+    assert fit_scaling(X.astype(np.float32), 1).logged == tuple(expected)
+
+
+def test_a_path_ends_at_each_c_where_that_c_alone_would() -> None:
+    X, y = made()
+    path = TunedLogisticLearner({"C": None, "max_iter": 1000}, 1).fit(X, y, n_rounds=len(C_PATH), n_threads=1)
+    alone = [LogisticLearner({"C": C, "max_iter": 1000}, 1).fit(X, y, n_rounds=1, n_threads=1) for C in C_PATH]
+    for found, expected in zip(path.models, alone, strict=True):
+        np.testing.assert_allclose(found.coefficients, expected.coefficients, atol=1e-6)
+    staged = list(path.staged_margins(X))
+    added = np.cumsum([path.round_margins(X, at) for at in range(path.n_rounds)], axis=0)
+    for margins, total, expected in zip(staged, added, alone, strict=True):
+        np.testing.assert_allclose(margins, expected.margins(X), atol=1e-5)
+        np.testing.assert_allclose(total, expected.margins(X), atol=1e-5)
+    assert path.to_bytes() == path.models[-1].to_bytes()
+
+
+def test_a_tuned_learner_settles_on_the_c_of_a_round() -> None:
+    X, y = made()
+    tuned = TunedLogisticLearner({"C": None, "max_iter": 1000}, 1)
+    settled = tuned.settle(4)
+    assert settled.params == {"C": 0.03, "max_iter": 1000}
+    last = tuned.fit(X, y, n_rounds=4, n_threads=1)
+    np.testing.assert_allclose(settled.fit(X, y, n_rounds=4, n_threads=1).margins(X), last.margins(X), atol=1e-6)
+
+
+def test_many_rows_take_little_more_memory_than_one_standardised_copy() -> None:
+    X = np.random.default_rng(0).normal(size=(100_000, 20)).astype(np.float32)
+    y = (X[:, 0] > 1).astype(np.float64)
+    tracemalloc.start()
+    fit(X, y).margins(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.5 * X.nbytes
 
 
 def test_contributions_sum_to_the_margin_and_have_mean_zero() -> None:

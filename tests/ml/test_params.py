@@ -22,7 +22,11 @@ from app.schemas.config import ModelConfig, ModelType
         ({"lightgbm_params": {"num_leaves": 1}}, "lightgbm_params.num_leaves"),
         ({"lightgbm_params": {"max_bin": 10**9}}, "lightgbm_params.max_bin"),
         ({"logistic_params": {"C": 0}}, "logistic_params.C"),
+        ({"logistic_params": {"max_iter": None}}, "logistic_params.max_iter"),
+        ({"xgboost_params": {"max_depth": None}}, "xgboost_params.max_depth"),
         ({"logistic_params": {"solver": "saga"}}, "logistic_params.solver"),
+        ({"blend_params": {"booster": "logistic"}}, "blend_params.booster"),
+        ({"blend_params": {"shallow_max_depth": 5}}, "blend_params.shallow_max_depth"),
     ],
 )
 def test_unknown_or_harmful_parameters_are_refused_by_name(params: dict[str, dict[str, object]], key: str) -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.stats import binom
+from sklearn.model_selection import StratifiedGroupKFold
 
 from app.ml.split import SplitError, deal_folds, deal_sides
 
@@ -52,6 +53,23 @@ def test_rows_of_an_account_share_a_fold() -> None:
     accounts = [f"a{number // 3}" for number in range(300)]
     folds = deal_folds(accounts, (np.arange(300) % 7 == 0).astype(np.float64), 4, seed=1)
     assert (folds.reshape(100, 3) == folds[::3, np.newaxis]).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_of_accounts_of_many_sizes_are_as_even_as_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    accounts = np.repeat(np.arange(400), rng.integers(1, 12, 400))
+    churned = (rng.random(accounts.size) < rng.beta(1, 8, 400)[accounts]).astype(np.float64)
+    ours = deal_folds([f"a{account:04}" for account in accounts], churned, 5, seed=seed)
+    theirs = np.empty(accounts.size, dtype=np.int64)
+    splitter = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+    for fold, (_, out) in enumerate(splitter.split(accounts[:, np.newaxis], churned, accounts)):
+        theirs[out] = fold
+    for each in np.unique(accounts):
+        assert np.unique(ours[accounts == each]).size == 1
+    for weights in (None, churned):
+        spread = [np.ptp(np.bincount(folds, weights=weights)) / accounts.size for folds in (ours, theirs)]
+        assert spread[0] <= spread[1] + 0.015
 
 
 def test_too_few_churners_for_the_folds_are_refused() -> None:

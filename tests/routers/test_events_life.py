@@ -60,6 +60,13 @@ async def test_the_figures_are_those_of_the_data(
             assert trained["split"]["kind"] == "temporal"
             assert trained["split"]["instants"]["test"] == [instants_of(folder)[-1]]
             assert trained["primary"]["metrics"]["test"]["roc_auc"] == pytest.approx(known[kind], abs=0.02)
+            rolled = trained["primary"]["rolling_origins"]
+            assert rolled["gap_days"] == horizon_days
+            origins = {each["as_of"] for each in rolled["origins"]}
+            told = trained["split"]["instants"]
+            assert origins
+            assert origins <= {*told["train"], *told["validation"]}
+            assert rolled["mean"]["roc_auc"] == pytest.approx(known[kind], abs=0.05)
             assert trained["baseline"]["metrics"]["test"]["roc_auc"] == pytest.approx(known["logistic"], abs=0.02)
 
 

@@ -1,5 +1,6 @@
 """A version's life over HTTP on real data: trained, judged, promoted, compared, rolled back."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,12 @@ def _check_figures(trained: dict[str, Any]) -> None:
         assert 0.8 < model["metrics"]["test"]["calibration_slope"] < 1.25
         assert set(model["metrics"]) == {"train", "validation", "test", "folds"}
         assert len(model["metrics"]["folds"]) == 5
+        assert model["baselines"][-1]["rule"]["words"] == "Contract is Month-to-month"
+        assert model["calibration"]["test"]["after"]["brier_skill"] > 0.2
+        assert model["rolling_origins"] == {"origins": [], "reason": "The data have no dates."}
+        low, high = model["intervals"]["test"]["roc_auc"]
+        assert low < model["metrics"]["test"]["roc_auc"] < high
+    assert [each["as_good"] for each in primary["baselines"]] == [True, False, False]
     assert trained["version"] == 1
     assert trained["next"][0] == "POST /models/1/evaluate"
     assert trained["baseline_as_good"]
@@ -92,7 +99,14 @@ async def _check_mlflow(client: Client, trained: dict[str, Any]) -> None:
     assert run.data.metrics["test_roc_auc"] == trained["primary"]["metrics"]["test"]["roc_auc"]
     folder = Path(run.info.artifact_uri.removeprefix("file://"))
     assert (folder / "plots" / "primary" / "roc_curve.png").read_bytes().startswith(b"\x89PNG")
-    assert (await client.call("GET", "/models/2"))["mlflow_version"] == "2"
+    card = (folder / "primary" / "model_card.md").read_text(encoding="utf-8")
+    assert trained["primary"]["baselines"][-1]["sentence"] in card
+    assert run.data.tags["holdfast_code"] == version("holdfast")
+    shown = await client.call("GET", "/models/2")
+    assert shown["mlflow_version"] == "2"
+    assert {name: shown[name] for name in ("baselines", "calibration", "intervals")} == {
+        name: trained["baseline"][name] for name in ("baselines", "calibration", "intervals")
+    }
 
 
 async def test_a_second_training_is_judged_against_the_champion_and_gives_the_same_bytes(
@@ -105,8 +119,8 @@ async def test_a_second_training_is_judged_against_the_champion_and_gives_the_sa
         second = await client.succeed("/train", register=True, training={"tags": {"week": "2"}})
         assert first["primary"]["bundle_sha256"] == second["primary"]["bundle_sha256"]
         assert (first["primary"]["model_type"], first["baseline"]["model_type"]) == ("logistic", "base_rate")
-        for version in (1, 2):
-            assert (await client.succeed(f"/models/{version}/evaluate"))["recommendation"] == "promote"
+        for number in (1, 2):
+            assert (await client.succeed(f"/models/{number}/evaluate"))["recommendation"] == "promote"
         await client.call("POST", "/models/1/promote")
         assert (await client.call("POST", "/models/2/promote", 409))["code"] == "stale_evaluation"
         advisory = await client.succeed("/models/2/evaluate", evaluation={"min_auc": 0.6})

@@ -10,18 +10,16 @@ import pytest
 from sqlalchemy import select
 
 from app.ml.gate import Evidence, judge
-from app.ml.trainer import train
-from app.schemas.config import EvaluationConfig, ModelConfig, TrainingConfig
+from app.schemas.config import EvaluationConfig
 from app.services.candidate import read_candidate
 from app.services.evidence import EvidenceRoom
 from app.services.revisions import get_revision
-from app.services.training_report import features_hash, model_report, score_bytes
-from app.services.training_rows import SplitName, TrainingRows
-from app.tables import Promotion, Side, TrainedModel, Training, Version
+from app.services.training_rows import SplitName
+from app.tables import Promotion, Side
 from tests.features.business import Business, Store, open_store
 from tests.features.oracle import EventFact, Rules
 from tests.postgres import new_database
-from tests.registry_rows import add_job
+from tests.services.judging import Made, make_version
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 RULES = Rules(active_days=30, horizon_days=20, windows=(7, 30), has_accounts=False, has_subscriptions=False)
@@ -45,14 +43,6 @@ def events(accounts: range, kinds: Sequence[str], *, first: float, last: float, 
 
 
 @dataclass(frozen=True)
-class Made:
-    """A version, and the rows that it was made of."""
-
-    number: int
-    rows: TrainingRows
-
-
-@dataclass(frozen=True)
 class World:
     """A shop of 200 accounts up to day 200 (revision 1), then up to day 340 with 60 new ones (revision 2)."""
 
@@ -64,49 +54,7 @@ class World:
         source, dataset = await self.shop.open(revision), await self.shop.dataset()
         services = self.store.services
         rows = await services.frames.training_rows(dataset, source, split=split)
-        model = ModelConfig.model_validate({"model_type": "logistic"})
-        result = train(
-            rows.frame,
-            rows.sides,
-            rows.features,
-            model,
-            TrainingConfig(shap=False),
-            profile_rows=rows.profile_rows,
-            progress=lambda step, share: None,
-            n_threads=1,
-            plan=rows.source.plan,
-        )
-        async with services.sessions.begin() as session:
-            training = Training(
-                job_id=(await add_job(session, dataset, "train")).id,
-                dataset_id=dataset.id,
-                revision_id=(await get_revision(session, dataset, revision)).id,
-                experiment="e",
-                config={},
-                split=rows.split,
-                information_end=rows.information_end,
-                data_hash="0" * 64,
-                features_hash=features_hash(rows.features),
-                warnings=[],
-            )
-            session.add(training)
-            await session.flush()
-            for role in ("baseline", "primary"):
-                fitted = getattr(result, role)
-                trained = TrainedModel(
-                    training_id=training.id,
-                    role=role,
-                    model_type=fitted.bundle.kind.value,
-                    recipe_hash="0" * 64,
-                    bundle_sha256=await services.bundles.store(session, fitted.bundle.to_bytes()),
-                    report=model_report(fitted, rows.features),
-                    reference_scores=score_bytes(fitted.reference_scores),
-                )
-                session.add(trained)
-                await session.flush()
-            version = Version(dataset_id=dataset.id, trained_model_id=trained.id, mlflow_name="m", registered_by="test")
-            session.add(version)
-        return Made(version.version, rows)
+        return await make_version(services, dataset, rows, revision)
 
     async def gather(self, made: Made, revision: int, champion: Made | None = None) -> tuple[Evidence, dict[str, Any]]:
         """What the gate would judge by, on a revision."""
@@ -117,9 +65,10 @@ class World:
                 promotion.dataset_id = dataset.id
                 session.add(promotion)
                 await session.flush()
-            found = await get_revision(session, dataset, revision)
-            candidate = await read_candidate(session, made.number, found.id)
-        return await EvidenceRoom(services.sessions, services.frames, services.bundles).gather(candidate)
+            revision_id = (await get_revision(session, dataset, revision)).id
+            candidate = await read_candidate(session, made.number, revision_id)
+        found = await EvidenceRoom(services.sessions, services.frames, services.bundles, n_threads=1).gather(candidate)
+        return found.evidence, found.rows
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +167,12 @@ async def test_versions_are_compared_on_rows_after_what_both_know(world: World, 
     judgement = judge(evidence, EvaluationConfig())
     [check] = [each for each in judgement.checks if each.name == "improvement_over_production"]
     assert check.verdict.value == "insufficient"
+    assert check.sentence == (
+        f"No comparison with version {late.number} in production: what version {late.number} learned ends at "
+        f"{day(315).isoformat()}, after the rows of this test side, whose newest instant is {day(180).isoformat()}."
+        f" Evaluate on a newer revision "
+        f"(`revision`) once rows of {day(315).isoformat()} or later have matured."
+    )
     for candidate, champion in ((early, late), (late, early)):
         evidence, _ = await world.gather(candidate, 2, champion=champion)
         assert evidence.production is not None

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from app.container import Services, open_services
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.schemas.models import RegisteredOut, RegisterIn
+from app.services.training_report import training_summary
 from app.settings import Settings
 from app.tables import Dataset, Job, TrainedModel, Version
 from tests.registry_rows import add_dataset, add_job, add_training, add_verdict, add_version, report
@@ -120,6 +121,37 @@ async def test_a_version_is_looked_for_in_the_dataset_named(services: Services, 
         await services.models.get("latest", None)
 
 
+async def test_reports_of_earlier_releases_are_read_without_what_came_since(
+    services: Services, dataset: Dataset
+) -> None:
+    since = {"cross_validation", "rolling_origins", "intervals", "calibration", "baselines"}
+    assert not since & set(report())  # as it was stored then
+    async with services.sessions.begin() as session:
+        training = await add_training(session, dataset)
+    shown = await register(services, training.job_id)
+    detail = (await services.models.get(str(shown.version), None)).model_dump()
+    async with services.sessions() as session:
+        told = await training_summary(session, training.id)
+    for found in (detail, told["primary"], told["baseline"]):
+        assert {name: found[name] for name in since} == dict.fromkeys(since)
+    assert "AUC 0.800" in told["summary"]
+
+
+async def test_a_rule_as_good_as_the_model_is_told_in_the_summary(services: Services, dataset: Dataset) -> None:
+    rule = {"name": "single_rule", "as_good": True, "sentence": "The rule is as good."}
+    rate = {"name": "base_rate", "as_good": False, "sentence": "The model beats the base rate."}
+    async with services.sessions.begin() as session:
+        training = await add_training(session, dataset)
+        trained = await session.scalars(select(TrainedModel).where(TrainedModel.training_id == training.id))
+        for each in trained:
+            each.report = report(baselines=[rate, rule])
+    async with services.sessions() as session:
+        told = await training_summary(session, training.id)
+    assert told["summary"].endswith("The rule is as good.")
+    assert "beats the base rate" not in told["summary"]
+    assert told["primary"]["baselines"] == [rate, rule]
+
+
 async def change_report(services: Services, version: int, **changes: object) -> None:
     async with services.sessions.begin() as session:
         query = select(TrainedModel).join(Version, Version.trained_model_id == TrainedModel.id)
@@ -140,7 +172,12 @@ async def test_comparing_shows_what_differs(services: Services, dataset: Dataset
     assert auc.difference == pytest.approx(-0.05)
     assert found.same_rows
     assert found.score_shift is None
-    assert found.next == [f'POST /score/batches {{"version": "{number}"}}' for number in (a, b)]
+    assert (found.paired, found.paired_missing) == (
+        None,
+        "No evidence is kept of a verdict on version 1 and version 2.",
+    )
+    assert found.next[:2] == [f"POST /models/{number}/evaluate" for number in (a, b)]
+    assert found.next[2:] == [f'POST /score/batches {{"version": "{number}"}}' for number in (a, b)]
 
 
 def _figures(roc_auc: float) -> dict[str, float]:

@@ -1,9 +1,13 @@
 """The policy in force: the request, the dataset, the settings, the code, the first one strongest."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from app.errors import InvalidRequest
 from app.schemas.config import EvaluationConfig, ModelConfig, MonitoringConfig
+from app.services import policy
 from app.services.policy import in_force
 from app.settings import Settings
 from app.tables import Dataset
@@ -32,3 +36,11 @@ def test_a_parameter_out_of_range_is_pointed_at() -> None:
     with pytest.raises(InvalidRequest) as caught:
         in_force(ModelConfig, make_dataset(), Settings(), ModelConfig(xgboost_params={"max_depth": 99}))
     assert [each.pointer for each in caught.value.errors] == ["/model/xgboost_params/max_depth"]
+
+
+def test_no_service_asks_for_the_bar_past_the_stored_policy() -> None:
+    services = Path(policy.__file__).parent
+    asking = [
+        path.name for path in services.glob("*.py") if re.search(r"\bin_force\(\s*EvaluationConfig", path.read_text())
+    ]
+    assert asking == ["policy.py"], "ask `gate_in_force`, or the operator's document is passed over"

@@ -133,6 +133,13 @@ async def test_margins_do_not_add_up(services: Services, versions: list[int]) ->
     assert [second.anchor_version, third.anchor_version, forced.anchor_version] == [1, 1, 4]
 
 
+async def test_no_harm_is_marked_in_the_ledger_and_moves_no_anchor(services: Services, versions: list[int]) -> None:
+    await crown(services, 1, None)
+    entry = await crown(services, 2, 1, rule="no_harm")
+    assert (entry.rule, entry.weak_evidence, entry.anchor_version) == ("no_harm", True, 1)
+    assert not (await crown(services, 3, 2)).weak_evidence
+
+
 async def test_a_better_version_is_the_new_anchor(services: Services, versions: list[int]) -> None:
     await crown(services, 1, None)
     entry = await crown(services, 2, 1, rule="better")

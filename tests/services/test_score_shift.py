@@ -35,6 +35,7 @@ async def test_two_runs_on_the_same_rows(world: World) -> None:
         {"from": "medium", "to": "medium", "n": 1},
         {"from": "low", "to": "low", "n": 2},
     ]
+    assert shift["movers"] == [{"account_id": "x", "p_a": 0.75, "p_b": 0.35, "tier_a": "high", "tier_b": "low"}]
 
 
 async def test_equal_scores_have_not_shifted(world: World) -> None:

@@ -6,7 +6,7 @@ from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from app.stats.arrays import Floats
-from app.stats.calibration import brier, calibration_line, log_loss, mean_error, reliability
+from app.stats.calibration import brier, brier_skill, calibration_line, log_loss, mean_error, reliability
 
 
 def make_probabilities(n: int, seed: int) -> tuple[Floats, Floats]:
@@ -108,3 +108,38 @@ def test_reliability_bins_hold_all_rows_and_never_part_ties() -> None:
     assert [(b.n, round(b.churn_rate, 3)) for b in table] == [(60, 0.1), (30, 0.2), (10, 1.0)]
     assert table[0].mean_predicted == pytest.approx(0.1)
     assert table[0].interval.low < 0.1 < table[0].interval.high
+
+
+def test_reliability_intervals_widen_where_accounts_recur() -> None:
+    y, p = make_probabilities(300, 7)
+    once = reliability(y, p, 5)
+    thrice = reliability(np.tile(y, 3), np.tile(p, 3), 5, clusters=np.tile(np.arange(300), 3))
+    for one, three in zip(once, thrice, strict=True):
+        assert three.n == 3 * one.n
+        assert three.churn_rate == pytest.approx(one.churn_rate)
+        assert three.interval == pytest.approx(one.interval, abs=0.01)  # as of 300 rows, not 900
+    assert [each.interval for each in reliability(y, p, 5, clusters=np.arange(300))] == [each.interval for each in once]
+
+
+def test_brier_skill_is_that_of_two_brier_scores_of_scikit_learn() -> None:
+    y, p = make_probabilities(500, 8)
+    reference = 0.25
+    expected = 1 - brier_score_loss(y, p) / brier_score_loss(y, np.full(500, reference))
+    assert brier_skill(y, p, reference).value == pytest.approx(expected)
+    assert brier_skill(y, np.full(500, reference), reference).value == 0
+    assert brier_skill(y, np.full(500, reference), reference).se == 0
+
+
+def test_brier_skill_error_is_that_of_a_bootstrap_of_accounts() -> None:
+    rng = np.random.default_rng(9)
+    y, p = make_probabilities(150, 9)
+    y, p, accounts = np.tile(y, 2), np.tile(p, 2), np.tile(np.arange(150), 2)
+    drawn = []
+    for _ in range(2000):
+        rows = rng.integers(0, 150, 150)
+        drawn.append(1 - np.sum((p[rows] - y[rows]) ** 2) / np.sum((0.2 - y[rows]) ** 2))
+    assert brier_skill(y, p, 0.2, accounts).se == pytest.approx(np.std(drawn), rel=0.1)
+
+
+def test_brier_skill_against_a_reference_without_error_is_unknown() -> None:
+    assert np.isnan(brier_skill(np.zeros(3), np.full(3, 0.1), 0.0).value)

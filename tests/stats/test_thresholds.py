@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from app.stats.thresholds import metrics_at, top_cut
+from app.stats.arrays import Estimate
+from app.stats.thresholds import metrics_at, recall_difference, top_cut
 
 
 def test_precision_recall_and_f1_are_scikit_learns() -> None:
@@ -49,3 +51,16 @@ def test_top_cut_never_flags_more_than_asked_nor_parts_ties(n_top: int, n_flagge
 def test_top_cut_of_ties_only_or_nothing_flags_nobody() -> None:
     assert not (np.ones(5) >= top_cut(np.ones(5), 4)).any()
     assert top_cut(np.empty(0), 3) > 1
+
+
+def test_recall_difference_is_a_paired_t_test() -> None:
+    rng = np.random.default_rng(4)
+    y = (rng.random(300) < 0.4).astype(np.float64)
+    a, b = rng.random(300) < 0.5, rng.random(300) < 0.4
+    found = recall_difference(y, a, b)
+    paired = stats.ttest_rel(a[y == 1].astype(np.float64), b[y == 1].astype(np.float64))
+    assert found.value / found.se == pytest.approx(paired.statistic)
+    thrice = recall_difference(np.tile(y, 3), np.tile(a, 3), np.tile(b, 3), np.tile(np.arange(300), 3))
+    assert [thrice.value, thrice.se] == pytest.approx([found.value, found.se])
+    assert recall_difference(y, a, a) == Estimate(0.0, 0.0)
+    assert np.isnan(recall_difference(np.zeros(3), a[:3], b[:3]).value)

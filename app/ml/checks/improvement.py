@@ -1,80 +1,131 @@
 """Is the model better than what there is: the baseline, and the version in production."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isnan
 from typing import Any
 
-import numpy as np
-
+from app.ml.checks.cross_fitted import measures_of
+from app.ml.checks.measures import AboveChance, Measures, Rival, WithError
 from app.ml.checks.rules import (
     few,
     needed,
+    passing_confidence,
     sizes,
     span,
-    told_apart,
     too_few,
     verdict_at_least,
     worst_verdict,
     would_decide,
 )
 from app.ml.frame import Floats
-from app.ml.judgement import Check, Evidence, Production, Verdict
+from app.ml.judgement import Check, Evidence, EvidenceKind, Look, Production, Verdict
 from app.schemas.config import EvaluationConfig
-from app.stats.arrays import Bools, Estimate, Interval
 from app.stats.power import SD_PER_CHURNER
-from app.stats.ranking import AucEstimate, auc_difference, auc_estimate
 
 AS_GOOD_MARGIN = 0.01  # an AUC difference up to this, not shown to be above 0, is no reason to prefer the larger model
 
 
 @dataclass(frozen=True)
-class AboveChance:
-    """How far an AUC lies above .5, the AUC of the base rate."""
+class Comparison:
+    """One AUC difference under its threshold."""
 
-    auc: AucEstimate
+    measures: Measures
+    rival: Rival
+    name: str
+    threshold: float
+    look: Look
+    config: EvaluationConfig
+    rule: str = "better"
+
+    @cached_property
+    def found(self) -> WithError:
+        """The difference."""
+        return self.measures.against(self.rival)
+
+    @cached_property
+    def labels(self) -> Floats:
+        """Of the rows it rests on."""
+        return self.measures.labels(self.rival)
 
     @property
-    def value(self) -> float:
-        """-.5 to .5."""
-        return self.auc.value - 0.5
+    def confidence(self) -> float:
+        """That of passing."""
+        return passing_confidence(self.look, self.config)
 
     @property
-    def se(self) -> float:
-        """That of the AUC."""
-        return self.auc.se
+    def right_side(self) -> bool:
+        """The estimate meets the threshold."""
+        return self.found.value >= self.threshold
 
-    def interval(self, confidence: float = 0.95) -> Interval:
-        """That of the AUC, moved."""
-        low, high = self.auc.interval(confidence)
-        return Interval(low - 0.5, high - 0.5)
+    @property
+    def verdict(self) -> Verdict:
+        """Fewer than 20 rows of either class decide nothing."""
+        if too_few(self.labels):
+            return Verdict.INSUFFICIENT
+        if self.rule == "no_harm" and self.right_side and self.found.interval(self.config.confidence).high >= 0:
+            return Verdict.PASS
+        return verdict_at_least(self.found, self.threshold, self.config, look=self.look)
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the verdict rests on."""
+        floor = 0.0 if isinstance(self.found, AboveChance) else SD_PER_CHURNER
+        churners_needed = needed(self.found.se, self.labels, confidence=self.confidence, least=floor)
+        return {
+            "against": self.name,
+            "se": self.found.se,
+            "churners_needed": churners_needed,
+            **sizes(self.labels),
+            **self.measures.told_apart(self.rival, self.confidence),
+        }
 
-Difference = Estimate | AboveChance
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        found, confidence = self.found, self.confidence
+        if isnan(found.value):
+            return f"AUC can't be compared with {self.name}: {few(self.labels)}"
+        told = f"AUC is {found.value:+.3f}{span(found.interval(confidence), confidence)} against {self.name}"
+        if too_few(self.labels):
+            return f"{told}: {few(self.labels)}"
+        if self.verdict is Verdict.INSUFFICIENT:
+            undecided = would_decide(self.details["churners_needed"])
+            return f"{told}: that can't be told from the {self.threshold:+.2f} asked for.{undecided}"
+        ruling = "at or above" if self.verdict is Verdict.PASS else "below"
+        if self.rule == "no_harm" and self.verdict is Verdict.PASS:
+            return (
+                f"{told}: not shown to be worse, and the estimate is at or above the {self.threshold:+.2f} asked for."
+            )
+        return f"{told}: {ruling} the {self.threshold:+.2f} asked for."
+
+    def to_check(self, name: str, details: dict[str, Any]) -> Check:
+        """A check of its own, with further details first."""
+        return Check(
+            name=name,
+            estimate=self.found.value,
+            interval=self.found.interval(self.confidence),
+            confidence=self.confidence,
+            threshold=self.threshold,
+            verdict=self.verdict,
+            sentence=self.sentence,
+            right_side=self.right_side,
+            details=details | self.details,
+        )
 
 
 def check_baseline(evidence: Evidence, config: EvaluationConfig) -> Check:
     """AUC above the baseline's on the same rows; where the candidate is the baseline, above the base rate's .5."""
-    y, threshold = evidence.y, config.min_improvement_over_baseline
-    rival = "the base rate" if evidence.baseline_is_model else "the logistic baseline"
-    found = _against_baseline(evidence, np.ones(y.size, dtype=np.bool_))
-    verdict = _verdict(found, y, threshold, config)
-    return Check(
-        name="improvement_over_baseline",
-        estimate=found.value,
-        interval=found.interval(config.confidence),
-        confidence=config.confidence,
-        threshold=threshold,
-        verdict=verdict,
-        sentence=_sentence(found, verdict, rival, y=y, threshold=threshold, config=config),
-        right_side=found.value >= threshold,
-        details=_details(found, rival, y)
-        | told_apart(evidence, np.ones(y.size, dtype=np.bool_), lambda rows: _against_baseline(evidence, rows), config),
-    )
+    name = "the base rate" if evidence.baseline_is_model else "the logistic baseline"
+    threshold, measures = config.min_improvement_over_baseline, measures_of(evidence)
+    found = Comparison(measures, Rival.BASELINE, name, threshold, evidence.look, config)
+    return found.to_check("improvement_over_baseline", {})
 
 
 def baseline_as_good(evidence: Evidence, check: Check) -> bool:
     """The baseline is at most .01 AUC below the model, and not shown to be below it at all."""
-    if evidence.baseline_is_model or too_few(evidence.y) or check.estimate is None or check.interval is None:
+    too_little = too_few(measures_of(evidence).labels(Rival.BASELINE))
+    if evidence.baseline_is_model or too_little or check.estimate is None or check.interval is None:
         return False
     return check.estimate <= AS_GOOD_MARGIN and check.interval.low <= 0
 
@@ -88,39 +139,35 @@ def rule_of(production: Production | None, config: EvaluationConfig) -> str:
 
 def production_threshold(production: Production | None, config: EvaluationConfig) -> float:
     """The AUC difference to production that the rule asks for."""
-    worse = rule_of(production, config) == "not_worse"
-    return -config.not_worse_margin if worse else config.min_improvement_over_production
+    better = rule_of(production, config) == "better"
+    return config.min_improvement_over_production if better else -config.not_worse_margin
 
 
 def check_production(evidence: Evidence, config: EvaluationConfig) -> Check:
     """AUC above production's, on the rows fair to both, by the promotion rule in force.
 
     `better` asks for `min_improvement_over_production`; `not_worse` for no more than `not_worse_margin` below, and the
-    same against the anchor, the last version promoted as better.
+    same against the anchor, the last version promoted as better. `no_harm` asks of either for an estimate no more than
+    that margin below, and an interval that is not wholly below 0: weak evidence, the same at every look. Without rows
+    that are fair to both the comparison is refused.
     """
     production = evidence.production
     if production is None:
         return _no_production(config)
-    y, threshold = evidence.y[production.fair], production_threshold(production, config)
-    found = _against(evidence, production.p, production.fair)
-    verdict = _verdict(found, y, threshold, config)
-    name = f"version {production.version} in production"
-    details: dict[str, Any] = {"rule": rule_of(production, config), "against_version": production.version}
-    check = Check(
-        name="improvement_over_production",
-        estimate=found.value,
-        interval=found.interval(config.confidence),
-        confidence=config.confidence,
-        threshold=threshold,
-        verdict=verdict,
-        sentence=_sentence(found, verdict, name, y=y, threshold=threshold, config=config),
-        right_side=found.value >= threshold,
-        details=details
-        | _details(found, name, y)
-        | told_apart(evidence, production.fair, lambda rows: _against(evidence, production.p, rows), config),
-    )
-    needs_anchor = details["rule"] == "not_worse" and production.anchor_p is not None
-    return _with_anchor(check, evidence, production, config) if needs_anchor else check
+    measures = measures_of(evidence)
+    whose = "the recipe of " if measures.kind is EvidenceKind.CROSS_FITTED else ""
+    name = f"{whose}version {production.version} in production"
+    threshold, rule = production_threshold(production, config), rule_of(production, config)
+    found = Comparison(measures, Rival.PRODUCTION, name, threshold, evidence.look, config, rule)
+    check = found.to_check("improvement_over_production", {"rule": rule, "against_version": production.version})
+    if production.unfair and not found.labels.size:
+        return replace(
+            check, sentence=f"No comparison with {name}: {production.unfair}", details=_refused(check, production)
+        )
+    if rule == "better" or production.anchor_version is None:
+        return check
+    name = f"{whose}version {production.anchor_version}, the last promoted as better"
+    return _with_anchor(check, production, replace(found, rival=Rival.ANCHOR, name=name))
 
 
 def _no_production(config: EvaluationConfig) -> Check:
@@ -136,61 +183,23 @@ def _no_production(config: EvaluationConfig) -> Check:
     )
 
 
-def _with_anchor(check: Check, evidence: Evidence, production: Production, config: EvaluationConfig) -> Check:
+def _refused(check: Check, production: Production) -> dict[str, Any]:
+    return {**check.details, "refused": production.unfair}
+
+
+def _with_anchor(check: Check, production: Production, against: Comparison) -> Check:
     """The same check, which must now hold against the anchor too, so that small losses don't add up."""
-    anchor_p = production.p if production.anchor_p is None else production.anchor_p
-    y, threshold = evidence.y[production.fair], production_threshold(production, config)
-    found = _against(evidence, anchor_p, production.fair)
-    verdict = _verdict(found, y, threshold, config)
-    name = f"version {production.anchor_version}, the last promoted as better"
     anchor = {
         "version": production.anchor_version,
-        "estimate": found.value,
-        "interval": found.interval(config.confidence),
-        "threshold": threshold,
-        "verdict": verdict,
+        "estimate": against.found.value,
+        "interval": against.found.interval(against.confidence),
+        "threshold": against.threshold,
+        "verdict": against.verdict,
     }
-    return Check(
-        name=check.name,
-        estimate=check.estimate,
-        interval=check.interval,
-        confidence=check.confidence,
-        threshold=check.threshold,
-        verdict=worst_verdict(check.verdict, verdict),
-        sentence=f"{check.sentence} {_sentence(found, verdict, name, y=y, threshold=threshold, config=config)}",
-        right_side=check.right_side and found.value >= threshold,
+    return replace(
+        check,
+        verdict=worst_verdict(check.verdict, against.verdict),
+        sentence=f"{check.sentence} {against.sentence}",
+        right_side=check.right_side and against.right_side,
         details={**check.details, "anchor": anchor},
     )
-
-
-def _against_baseline(evidence: Evidence, rows: Bools) -> Difference:
-    if evidence.baseline_is_model:
-        return AboveChance(auc_estimate(evidence.y[rows], evidence.p_model[rows], evidence.accounts[rows]))
-    return _against(evidence, evidence.p_baseline, rows)
-
-
-def _against(evidence: Evidence, rival: Floats, rows: Bools) -> Estimate:
-    return auc_difference(evidence.y[rows], evidence.p_model[rows], rival[rows], evidence.accounts[rows])
-
-
-def _verdict(found: Difference, y: Floats, threshold: float, config: EvaluationConfig) -> Verdict:
-    return Verdict.INSUFFICIENT if too_few(y) else verdict_at_least(found, threshold, config)
-
-
-def _details(found: Difference, rival: str, y: Floats) -> dict[str, Any]:
-    floor = 0.0 if isinstance(found, AboveChance) else SD_PER_CHURNER
-    return {"against": rival, "se": found.se, "churners_needed": needed(found.se, y, least=floor), **sizes(y)}
-
-
-def _sentence(
-    found: Difference, verdict: Verdict, rival: str, *, y: Floats, threshold: float, config: EvaluationConfig
-) -> str:
-    if isnan(found.value):
-        return f"AUC can't be compared with {rival}: {few(y)}"
-    told = f"AUC is {found.value:+.3f}{span(found.interval(config.confidence), config.confidence)} against {rival}"
-    if too_few(y):
-        return f"{told}: {few(y)}"
-    if verdict is Verdict.INSUFFICIENT:
-        undecided = would_decide(_details(found, rival, y)["churners_needed"])
-        return f"{told}: that can't be told from the {threshold:+.2f} asked for.{undecided}"
-    return f"{told}: {'at or above' if verdict is Verdict.PASS else 'below'} the {threshold:+.2f} asked for."

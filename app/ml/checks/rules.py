@@ -1,18 +1,19 @@
 """What all checks share: when an interval passes or fails, how few is too few, and how to say it."""
 
-from collections.abc import Callable
 from math import isfinite, sqrt
 from typing import Any, Protocol
 
 from app.ml.frame import Floats
-from app.ml.judgement import Evidence, Verdict
+from app.ml.judgement import Look, Verdict
 from app.schemas.config import EvaluationConfig
-from app.stats.arrays import Bools, Interval
+from app.stats.arrays import Interval
+from app.stats.looks import look_confidence
 from app.stats.power import churners_needed
 
 MIN_CHURNERS = 20  # under it nothing that compares churners with others can pass or fail
-N_CHECKS = 6  # the chances to fail that share the error allowed
+N_CHECKS = 6  # those that are always on
 STATED_DIFFERENCES = (0.01, 0.02)
+FIRST_LOOK = Look()
 
 
 class Measured(Protocol):
@@ -26,14 +27,36 @@ class Measured(Protocol):
         """Its interval."""
 
 
+def count_checks(config: EvaluationConfig) -> int:
+    """How many checks are on: the chances to fail that share the error allowed."""
+    asks_profit = config.profit is not None and config.profit.require is not None
+    further = (config.segments, config.list_stability, config.leak_suspicion)
+    return N_CHECKS + asks_profit + sum(each is not None for each in further)
+
+
+def error_of_failing(config: EvaluationConfig) -> float:
+    """One check's share of the error allowed: 0.8 % of 5 % where the six are on."""
+    return (1 - config.confidence) / count_checks(config)
+
+
 def failing_confidence(config: EvaluationConfig) -> float:
-    """The confidence at which a check fails: the error allowed, shared by the six; 99.2 % at 95 %."""
-    return 1 - (1 - config.confidence) / N_CHECKS
+    """The confidence at which a check fails: 99.2 % at 95 % where the six are on."""
+    return 1 - error_of_failing(config)
 
 
-def verdict_at_least(measured: Measured, threshold: float, config: EvaluationConfig) -> Verdict:
-    """Pass where the interval lies at or above the threshold, fail where the failing interval lies below it."""
-    if measured.interval(config.confidence).low >= threshold:
+def passing_confidence(look: Look, config: EvaluationConfig) -> float:
+    """The confidence at which what is measured on a test side passes: the more have looked at it, the higher."""
+    return look_confidence(look.number, config.confidence)
+
+
+def verdict_at_least(
+    measured: Measured, threshold: float, config: EvaluationConfig, *, look: Look = FIRST_LOOK
+) -> Verdict:
+    """Pass where the interval lies at or above the threshold, fail where the failing interval lies below it.
+
+    A `look` at a test side that others looked at before passes at a higher confidence; failing is not tightened.
+    """
+    if measured.interval(passing_confidence(look, config)).low >= threshold:
         return Verdict.PASS
     if measured.interval(failing_confidence(config)).high < threshold:
         return Verdict.FAIL
@@ -63,44 +86,19 @@ def sizes(y: Floats) -> dict[str, int]:
     return {"n": y.size, "n_churners": count_churners(y)}
 
 
-def needed(se: float, y: Floats, *, least: float = 0.0) -> dict[str, int]:
+def needed(se: float, y: Floats, *, confidence: float = 0.95, least: float = 0.0) -> dict[str, int]:
     """Churners that would show each stated AUC difference from the threshold; empty where the error is not known.
 
-    `least` is a floor for the error of one churner: two models that truly differ also differ in their ranks.
+    `confidence` is that of passing. `least` is a floor for the error of one churner: two models that truly differ
+    also differ in their ranks.
     """
     per_churner = max(se * sqrt(count_churners(y)), least)
     if not isfinite(se) or not per_churner:
         return {}
-    return {f"{stated:.2f}": churners_needed(stated, sd_per_churner=per_churner) for stated in STATED_DIFFERENCES}
-
-
-def told_apart(
-    evidence: Evidence, rows: Bools, measure: Callable[[Bools], Measured], config: EvaluationConfig
-) -> dict[str, Any]:
-    """A figure of known and of new accounts, beside that of all; nothing where the split is by account.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        n rows.
-    rows : boolean ndarray of shape (n,)
-        Those that the figure is of.
-    measure : callable
-        The figure of the rows it is given, a boolean ndarray of shape (n,).
-    config : EvaluationConfig
-        Its confidence is that of the intervals.
-    """
-    if evidence.known is None:
-        return {}
-    told = {}
-    for name, part in (("known", rows & evidence.known), ("new", rows & ~evidence.known)):
-        found = None if too_few(evidence.y[part]) else measure(part)
-        told[name] = {
-            "estimate": found.value if found else None,
-            "interval": found.interval(config.confidence) if found else None,
-            **sizes(evidence.y[part]),
-        }
-    return told
+    return {
+        f"{stated:.2f}": churners_needed(stated, sd_per_churner=per_churner, confidence=confidence)
+        for stated in STATED_DIFFERENCES
+    }
 
 
 def span(interval: Interval, confidence: float) -> str:

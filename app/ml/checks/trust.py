@@ -5,20 +5,35 @@ from typing import Any
 
 import numpy as np
 
-from app.ml.checks.rules import failing_confidence, sizes, span, too_few, verdict_at_least, worst_verdict
+from app.ml.checks.cross_fitted import measures_of
+from app.ml.checks.measures import Line
+from app.ml.checks.rules import (
+    FIRST_LOOK,
+    Measured,
+    failing_confidence,
+    passing_confidence,
+    sizes,
+    span,
+    too_few,
+    verdict_at_least,
+    worst_verdict,
+)
 from app.ml.frame import Floats
-from app.ml.judgement import Check, Evidence, Verdict
+from app.ml.judgement import Check, Evidence, Look, Verdict
 from app.schemas.config import EvaluationConfig
-from app.stats.arrays import Estimate, Interval
+from app.stats.arrays import Interval
 from app.stats.binning import bin_counts, quantile_edges
-from app.stats.calibration import CalibrationLine, calibration_line, mean_error
 from app.stats.psi import Psi, merge_neighbours, psi
 from app.stats.ranks import rank_agreement
 
 
-def verdict_inside(measured: Estimate, low: float, high: float, config: EvaluationConfig) -> Verdict:
+def verdict_inside(
+    measured: Measured, low: float, high: float, config: EvaluationConfig, *, look: Look = FIRST_LOOK
+) -> Verdict:
     """Pass where the interval lies inside low..high, fail where the failing interval lies wholly outside."""
-    passing, failing = measured.interval(config.confidence), measured.interval(failing_confidence(config))
+    passing, failing = (
+        measured.interval(each) for each in (passing_confidence(look, config), failing_confidence(config))
+    )
     if passing.low >= low and passing.high <= high:
         return Verdict.PASS
     return Verdict.FAIL if failing.high < low or failing.low > high else Verdict.INSUFFICIENT
@@ -30,36 +45,37 @@ def verdict_inside(measured: Estimate, low: float, high: float, config: Evaluati
 def check_calibration(evidence: Evidence, config: EvaluationConfig) -> Check:
     """Slope of the recalibration line inside its limits, and mean probability near the churn rate.
 
-    The mean passes within `max_calibration_mean_error`, or within its own interval where that is wider; it fails where
-    its failing interval lies wholly beyond `max_calibration_mean_error`. Fewer than 20 rows of either class decide
-    nothing.
+    The mean passes within `max_calibration_mean_error`, or within its own interval where that is wider, and so at the
+    same confidence at every look: a wider interval would pass more. It fails where its failing interval lies wholly
+    beyond `max_calibration_mean_error`. Fewer than 20 rows of either class decide nothing.
     """
-    line = calibration_line(evidence.y, evidence.p_model, evidence.accounts)
-    error = mean_error(evidence.y, evidence.p_model, evidence.accounts)
-    slope, limits = Estimate(line.slope, line.slope_se), (config.min_calibration_slope, config.max_calibration_slope)
-    slope_verdict, mean_verdict = verdict_inside(slope, *limits, config), _mean_verdict(error, config)
+    measures, look = measures_of(evidence), evidence.look
+    line, y, confidence = measures.calibration(), measures.labels(), passing_confidence(look, config)
+    slope, error, limits = line.slope, line.mean, (config.min_calibration_slope, config.max_calibration_slope)
+    slope_verdict = verdict_inside(slope, *limits, config, look=look)
+    mean_verdict = _mean_verdict(error, config)
     near = mean_verdict is Verdict.PASS
-    if too_few(evidence.y):
+    if too_few(y):
         slope_verdict = mean_verdict = Verdict.INSUFFICIENT
     return Check(
         name="calibration",
-        estimate=line.slope,
-        interval=slope.interval(config.confidence),
-        confidence=config.confidence,
+        estimate=slope.value,
+        interval=slope.interval(confidence),
+        confidence=confidence,
         threshold=limits,
         verdict=worst_verdict(slope_verdict, mean_verdict),
-        sentence=_calibration_sentence(slope, slope_verdict, error, mean_verdict, config),
-        right_side=limits[0] <= line.slope <= limits[1] and near,
+        sentence=_calibration_sentence(line, slope_verdict, mean_verdict, confidence, config),
+        right_side=limits[0] <= slope.value <= limits[1] and near,
         details={
-            "slope": {"estimate": line.slope, "se": line.slope_se, "verdict": slope_verdict},
-            "intercept": _intercept(line, config),
-            "mean": _mean_details(evidence, error, mean_verdict, config),
-            **sizes(evidence.y),
+            "slope": {"estimate": slope.value, "se": slope.se, "verdict": slope_verdict},
+            "intercept": {"estimate": line.intercept.value, "interval": line.intercept.interval(confidence)},
+            "mean": _mean_details(line, mean_verdict, config),
+            **sizes(y),
         },
     )
 
 
-def _mean_verdict(error: Estimate, config: EvaluationConfig) -> Verdict:
+def _mean_verdict(error: Measured, config: EvaluationConfig) -> Verdict:
     limit, half_width = config.max_calibration_mean_error, error.interval(config.confidence).high - error.value
     if abs(error.value) <= max(limit, half_width):
         return Verdict.PASS
@@ -67,19 +83,14 @@ def _mean_verdict(error: Estimate, config: EvaluationConfig) -> Verdict:
     return Verdict.FAIL if failing.high < -limit or failing.low > limit else Verdict.INSUFFICIENT
 
 
-def _intercept(line: CalibrationLine, config: EvaluationConfig) -> dict[str, Any]:
-    return {"estimate": line.intercept, "interval": line.intercept_interval(config.confidence)}
-
-
-def _mean_details(evidence: Evidence, error: Estimate, verdict: Verdict, config: EvaluationConfig) -> dict[str, Any]:
-    known = bool(evidence.y.size)
+def _mean_details(line: Line, verdict: Verdict, config: EvaluationConfig) -> dict[str, Any]:
     return {
-        "estimate": error.value,
-        "interval": error.interval(config.confidence),
+        "estimate": line.mean.value,
+        "interval": line.mean.interval(config.confidence),
         "threshold": config.max_calibration_mean_error,
         "verdict": verdict,
-        "mean_predicted": float(evidence.p_model.mean()) if known else None,
-        "churn_rate": float(evidence.y.mean()) if known else None,
+        "mean_predicted": line.mean_predicted,
+        "churn_rate": line.churn_rate,
     }
 
 
@@ -91,19 +102,20 @@ _JUDGED = {
 
 
 def _calibration_sentence(
-    slope: Estimate, slope_verdict: Verdict, error: Estimate, mean_verdict: Verdict, config: EvaluationConfig
+    line: Line, slope_verdict: Verdict, mean_verdict: Verdict, confidence: float, config: EvaluationConfig
 ) -> str:
+    slope, error = line.slope, line.mean
     if not isfinite(slope.value):
         return "No calibration line can be fitted: one class only, constant scores, or classes that don't overlap."
     return (
-        f"Calibration slope {slope.value:.2f}{span(slope.interval(config.confidence), config.confidence)} "
+        f"Calibration slope {slope.value:.2f}{span(slope.interval(confidence), confidence)} "
         f"{_JUDGED[slope_verdict]} {config.min_calibration_slope:.2f} to {config.max_calibration_slope:.2f}; the mean "
         f"probability is {round(error.value * 100, 1) + 0.0:+.1f} points off the churn rate, "
         f"which {_JUDGED[mean_verdict]} {_limit(error, config)}."
     )
 
 
-def _limit(error: Estimate, config: EvaluationConfig) -> str:
+def _limit(error: Measured, config: EvaluationConfig) -> str:
     limit, half_width = config.max_calibration_mean_error, error.interval(config.confidence).high - error.value
     return "its own error" if half_width > limit else f"{limit * 100:g} points"
 

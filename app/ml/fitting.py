@@ -1,0 +1,79 @@
+"""Every kind of model fitted on the same rows and folds: each at most once, however many ask for it."""
+
+from app.ml.auto import KINDS, KindChoice, choose_kind, held_out_probabilities
+from app.ml.blend import BOOSTER, LOGISTIC, SHALLOW, fit_blend
+from app.ml.encoding import Matrix
+from app.ml.frame import Floats
+from app.ml.models import ModelKind, make_learner
+from app.ml.params import effective_params, shallow_config
+from app.ml.recipe import Fitted, Folds, Progress, fit_base_rate, fit_by_recipe
+from app.schemas.config import ModelConfig, ModelType
+from app.stats.arrays import Clusters
+
+
+class Fits:
+    """What the recipe makes of development rows, kind by kind, as it is asked for.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Parameters of every kind, and the seed.
+    X : ndarray of shape (n, d)
+        The encoded development rows.
+    y : ndarray of shape (n,)
+        1 churned, 0 stayed.
+    folds : ndarray of shape (n,)
+        0..k-1.
+    n_threads : int
+        Has no effect on the result.
+    """
+
+    def __init__(self, config: ModelConfig, X: Matrix, y: Floats, folds: Folds, *, n_threads: int) -> None:
+        self._config = config
+        self._X, self._y, self._folds = X, y, folds
+        self._n_threads = n_threads
+        self._done: dict[ModelKind, Fitted] = {}
+
+    def fit(self, kind: ModelKind, progress: Progress) -> Fitted:
+        """The model of this kind; one that another has needed before is there already."""
+        if kind not in self._done:
+            self._done[kind] = self._fit(kind, progress)
+        progress(1.0)
+        return self._done[kind]
+
+    def choose(self, accounts: Clusters, progress: Progress) -> KindChoice:
+        """Fit every kind and take the simplest that is not clearly worse; rows of one account carry the same value."""
+        held_out = {}
+        for at, kind in enumerate(KINDS):
+            fitted = self.fit(kind, _within(progress, at / len(KINDS), (at + 1) / len(KINDS)))
+            held_out[kind] = held_out_probabilities(fitted, self._y, self._folds)
+        return choose_kind(held_out, self._y, accounts)
+
+    def _fit(self, kind: ModelKind, progress: Progress) -> Fitted:
+        if kind is ModelKind.BLEND:
+            return self._fit_blend(progress)
+        if kind is ModelKind.BASE_RATE:
+            learner = make_learner(kind, self._config)
+            return fit_base_rate(learner, self._X, self._y, int(self._folds.max()) + 1)
+        return self._by_recipe(kind, self._config, progress)
+
+    def _by_recipe(self, kind: ModelKind, config: ModelConfig, progress: Progress) -> Fitted:
+        learner = make_learner(kind, config)
+        return fit_by_recipe(learner, self._X, self._y, self._folds, n_threads=self._n_threads, progress=progress)
+
+    def _fit_blend(self, progress: Progress) -> Fitted:
+        own = effective_params(self._config, ModelType.BLEND)
+        booster = ModelType(own["booster"])
+        kind = ModelKind(booster.value)
+        shallow = shallow_config(self._config, booster)
+        parts = {
+            BOOSTER: (kind, self.fit(kind, _within(progress, 0, 0.35))),
+            SHALLOW: (kind, self._by_recipe(kind, shallow, _within(progress, 0.35, 0.9))),
+            LOGISTIC: (ModelKind.LOGISTIC, self.fit(ModelKind.LOGISTIC, _within(progress, 0.9, 1))),
+        }
+        params = own | {f"{kind.value}_params": fitted.params for kind, fitted in (parts[BOOSTER], parts[LOGISTIC])}
+        return fit_blend(parts, params, self._y, self._folds)
+
+
+def _within(progress: Progress, begin: float, end: float) -> Progress:
+    return lambda share: progress(begin + share * (end - begin))

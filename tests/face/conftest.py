@@ -1,0 +1,66 @@
+"""A store with the sample in it, for the calls that need one."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import psutil  # type: ignore[import-untyped]  # it ships no types
+import pytest
+
+from app.caller import actor
+from app.cli.data import import_file
+from app.sample import make_sample, write_csv
+from app.schemas.config import ModelConfig, TrainingConfig
+from holdfast import ModelTrainer, Store, TrainedModel
+from tests.face.frames import planted_frame
+
+N_ACCOUNTS = 2500
+DESCRIBED = {
+    "id_column": "account_id",
+    "label_column": "churned",
+    "positive_value": "true",
+    "as_of_column": "as_of",
+    "horizon_days": 60,
+    "split_seed": 1,
+}
+
+
+@pytest.fixture(scope="session")
+def frame() -> tuple[pd.DataFrame, "pd.Series[int]"]:
+    return planted_frame()
+
+
+@pytest.fixture(scope="session")
+def trained(frame: tuple[pd.DataFrame, "pd.Series[int]"]) -> TrainedModel:
+    return ModelTrainer(ModelConfig(model_type="logistic"), TrainingConfig(shap=False)).train(*frame)
+
+
+@pytest.fixture
+def store_url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a store as people write it, with the sample in it; nothing of ours is left at the end."""
+    monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOLDFAST_N_THREADS", "1")
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    url = database_url.replace("postgresql+asyncpg", "postgresql")
+    fill(url, tmp_path)
+    yield url
+    assert not [each for each in threading.enumerate() if each.name == "holdfast-store"]
+
+
+def fill(url: str, folder: Path) -> None:
+    """Both months of the sample; of the later one no outcome is known yet."""
+    sample, who = make_sample(N_ACCOUNTS), actor()
+    with Store(url) as store:
+        for name, table in (("march.csv", sample.snapshots), ("june.csv", sample.later)):
+            file, described = folder / name, {} if table is sample.later else DESCRIBED
+            write_csv(table, file)
+            append = table is sample.later
+            store.run(partial(import_file, file=file, name="sample", described=described, append=append, actor=who))
+
+
+def children() -> list[psutil.Process]:
+    """The processes that this one has started."""
+    found: list[psutil.Process] = psutil.Process().children()
+    return found
