@@ -80,8 +80,9 @@ def dated_cases(folder: Path, name: str, horizon_days: int, n_sides: int) -> Ite
     """The newest instants in turn, each after all that had ended by then."""
     table = pq.read_table(folder / name / "snapshots_reference.parquet")
     as_of = np.asarray(table["as_of"].to_numpy(), dtype="datetime64[us]")
-    for instant in np.unique(as_of)[::-1][:n_sides]:
-        judges, teaches = as_of == instant, as_of + np.timedelta64(horizon_days, "D") <= instant
+    span = np.timedelta64(horizon_days, "D")
+    for instant in [each for each in np.unique(as_of)[::-1] if (as_of + span <= each).any()][:n_sides]:
+        judges, teaches = as_of == instant, as_of + span <= instant
         rows = np.flatnonzero(judges | teaches)
         part = table.take(pa.array(rows))
         frame, features = _frame(part.drop_columns(["churn"]), "acct", pc.equal(part["churn"], 1), "as_of")

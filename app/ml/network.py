@@ -217,6 +217,11 @@ class NetworkLearner:
         """The most epochs it may be fitted with."""
         return int(self.params["n_epochs"])
 
+    def _batch_size(self, n: int) -> int:
+        """Batches of about equal size: scikit-learn divides the penalty by it, so a last one of two rows would rule."""
+        n_batches = -(-n // max(self.params["batch_size"], -(-n // _MAX_STEPS)))
+        return -(-n // n_batches)
+
     def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> NetworkModel:
         """Run so many epochs; the same on any number of threads as long as BLAS has one."""
         from sklearn.neural_network import MLPClassifier  # a second to import
@@ -227,7 +232,7 @@ class NetworkLearner:
             hidden_layer_sizes=(self.params["hidden_units"],),
             alpha=self.params["alpha"],
             learning_rate_init=self.params["learning_rate"],
-            batch_size=min(len(X), max(self.params["batch_size"], -(-len(X) // _MAX_STEPS))),
+            batch_size=self._batch_size(len(X)),
             random_state=np.random.RandomState(self.seed),  # one that goes on from epoch to epoch
         )
         stages = []

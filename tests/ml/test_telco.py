@@ -40,6 +40,8 @@ def test_calibration(found: TrainingResult) -> None:
 
 
 def test_tiers_are_as_large_as_they_were_in_trials(found: TrainingResult) -> None:
+    if found.primary.bundle.kind.value not in {"xgboost", "lightgbm", "logistic"}:
+        pytest.skip("the trials were of boosters and logistic regression")
     high, medium, _ = found.primary.tiers
     assert high.share == pytest.approx(0.066, abs=0.03)
     assert high.share + medium.share == pytest.approx(0.29, abs=0.04)
