@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import expit, log_expit
 
 from app.ml.frame import Floats
-from app.stats.calibration import log_loss
+from app.stats.calibration import log_loss, log_losses
 from app.stats.logistic import fit_logistic
 
 MIN_CHURNERS_ISOTONIC = 1_000  # below, its steps fit noise (Niculescu-Mizil, Caruana 2005, figure 7)
@@ -301,6 +301,5 @@ def _cross_fitted_losses(
     losses = np.empty(y.size)
     for fold in np.unique(folds):
         out = folds == fold
-        p = fit(margins[~out], y[~out]).apply(margins[out])
-        losses[out] = -np.where(y[out] == 1, np.log(p), np.log1p(-p))
+        losses[out] = log_losses(y[out], fit(margins[~out], y[~out]).apply(margins[out]))
     return losses

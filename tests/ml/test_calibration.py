@@ -175,3 +175,14 @@ def test_the_loss_of_a_line_is_that_of_the_labels() -> None:
     margins, y = drawn(700)
     found = fit_line(margins, y)
     assert found.loss == pytest.approx(sklearn_log_loss(y, found.platt.apply(margins)), abs=1e-12)
+
+
+def test_a_calibrator_that_is_sure_and_wrong_has_a_finite_loss() -> None:
+    """One account far beyond all others, which stayed: 1 - p is 0 in double precision."""
+    rng = np.random.default_rng(5)
+    y = np.tile([0.0, 1.0], 100)
+    margins = y + rng.normal(size=200)
+    margins[0] = 1e4
+    losses = choose_calibrator(margins, y, np.arange(200) // 2 % 5).losses
+    assert losses["platt"] == pytest.approx(34.5 / 200, abs=0.8)  # -log(1e-15), once
+    assert np.isfinite(list(losses.values())).all()
