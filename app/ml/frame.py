@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Floats = npt.NDArray[np.float64]
+Instants = npt.NDArray[np.datetime64]
 
 
 class FeatureKind(StrEnum):
@@ -47,6 +48,14 @@ class Frame:
     def __len__(self) -> int:
         return len(self.accounts)
 
+    @property
+    def instants(self) -> Instants | None:
+        """The instant of each row as datetime64[us] in UTC, of shape (n,); None in undated data."""
+        if self.as_of is None:
+            return None
+        micros = self.as_of.cast(pa.int64()).to_numpy(zero_copy_only=False)
+        return np.asarray(micros).astype("datetime64[us]")
+
     def take(self, rows: npt.NDArray[np.integer]) -> "Frame":
         """The rows at these positions, in this order."""
         at = pa.array(rows)
@@ -56,3 +65,8 @@ class Frame:
             churned=None if self.churned is None else self.churned[rows],
             as_of=None if self.as_of is None else self.as_of.take(at),
         )
+
+
+def account_codes(accounts: pa.Array) -> npt.NDArray[np.int64]:
+    """Number the accounts 0, 1, ... as they first come: shape (n,)."""
+    return np.asarray(accounts.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)

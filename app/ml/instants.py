@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from app.ml.frame import Instants
 from app.ml.split import SplitError
 
 Bools = npt.NDArray[np.bool_]
-Instants = npt.NDArray[np.datetime64]
 
 _SHARE = (
     0.2  # of the instants for the test side, and of those before its gap for validation: as the random split has it

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from scipy.special import expit
 
 from app.ml.auto import KindChoice
@@ -16,7 +15,7 @@ from app.ml.explain import ShapSummary
 from app.ml.frame import Floats
 from app.ml.metrics import side_intervals, side_metrics
 from app.ml.recipe import Fitted
-from app.ml.rolling import RollingOrigins, account_codes
+from app.ml.rolling import RollingOrigins
 from app.ml.rows import Rows
 from app.ml.tiers import TierRow, TierWarning, assign_tiers, tier_table, tier_warnings
 from app.ml.trials import Searched
@@ -133,8 +132,8 @@ def report(bundle: Bundle, rows: Rows, fitted: Fitted, summary: ShapSummary | No
     return FittedModel(
         bundle=bundle,
         metrics=_metrics(rows, oof, final),
-        oof_probabilities=_in_caller_order(oof, rows.development, rows.order),
-        test_probabilities=_in_caller_order(final[~rows.development], ~rows.development, rows.order),
+        oof_probabilities=rows.in_caller_order(oof, rows.development),
+        test_probabilities=rows.in_caller_order(final[~rows.development], ~rows.development),
         reference_scores=oof[rows.in_profile[rows.development]],
         importances={bundle.encoder.names[i]: float(shares[i]) for i in ranked},
         fold_importances=np.stack([_shares(gains, owners, n_features) for gains in fitted.fold_gains]),
@@ -153,7 +152,7 @@ def report(bundle: Bundle, rows: Rows, fitted: Fitted, summary: ShapSummary | No
 
 def clusters_of(rows: Rows, some: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64] | None:
     """A number for the account of each of these rows: shape (rows,); None where none comes twice."""
-    codes = account_codes(rows.frame.accounts.filter(pa.array(some)))
+    codes = rows.account_codes[some]
     return codes if np.unique(codes).size < codes.size else None
 
 
@@ -191,8 +190,3 @@ def _shares(gains: Floats, owners: npt.NDArray[np.int64], n_features: int) -> Fl
     """Importance by feature, as shares of the whole: shape (features,)."""
     by_feature = np.bincount(owners, weights=gains, minlength=n_features)
     return np.asarray(by_feature / max(float(by_feature.sum()), 1e-300), dtype=np.float64)
-
-
-def _in_caller_order(values: Floats, rows: npt.NDArray[np.bool_], order: npt.NDArray[np.int64]) -> Floats:
-    """Values of some of the sorted rows, in the order those rows have in the caller's frame."""
-    return values[np.argsort(order[rows], kind="stable")]

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from app.ml.calibration import fit_platt
 from app.ml.encoding import Matrix
-from app.ml.frame import Floats, Frame
-from app.ml.instants import Bools, Instants
+from app.ml.frame import Floats, Instants
+from app.ml.instants import Bools
 from app.ml.metrics import known, known_interval, spread
 from app.ml.models import Learner, Model
 from app.ml.rows import Rows
@@ -139,7 +138,7 @@ def roll(
     progress : callable
         Told the share done, 0..1.
     """
-    instants = row_instants(rows.frame)
+    instants = rows.frame.instants
     if instants is None:
         return RollingOrigins(reason=UNDATED)
     of_development = np.flatnonzero(rows.development)
@@ -164,18 +163,6 @@ def _thinned(origin: Origin, accounts: npt.NDArray[np.int64]) -> Origin:
     n_accounts = int(accounts.max()) + 1
     drawn = np.random.default_rng(0).permutation(n_accounts) < share * n_accounts
     return replace(origin, fit=origin.fit & drawn[accounts])
-
-
-def row_instants(frame: Frame) -> Instants | None:
-    """The instant of each row as datetime64[us] in UTC, of shape (n,); None in undated data."""
-    if frame.as_of is None:
-        return None
-    return np.asarray(frame.as_of.cast(pa.int64()).to_numpy(zero_copy_only=False)).astype("datetime64[us]")
-
-
-def account_codes(accounts: pa.Array) -> npt.NDArray[np.int64]:
-    """A number for each account: shape (n,)."""
-    return np.asarray(accounts.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _both_classes(y: Floats) -> bool:

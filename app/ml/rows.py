@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from app.ml.encoding import FittedEncoder, Matrix, find_column, fit_encoder
 from app.ml.fingerprint import training_data_hash
-from app.ml.frame import Feature, Floats, Frame
+from app.ml.frame import Feature, Floats, Frame, account_codes
 from app.ml.profile import FeatureProfile, profile_features
 from app.ml.split import SIDE_NAMES, Sides, deal_folds
 
@@ -62,11 +62,23 @@ class Rows:
         profiled = self.frame.take(np.flatnonzero(self.in_profile))
         return profile_features(profiled, [each.feature for each in self.fitted.encoder.features])
 
-    @property
+    @cached_property
     def account_codes(self) -> npt.NDArray[np.int64]:
         """A number for each account, the same on all of its rows: shape (n,)."""
-        codes = self.frame.accounts.dictionary_encode().indices
-        return np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int64)
+        return account_codes(self.frame.accounts)
+
+    def in_caller_order(self, values: Floats, some: npt.NDArray[np.bool_]) -> Floats:
+        """Values of some of the rows, in the order those rows have in the caller's frame."""
+        return values[self._caller_order(some)]
+
+    def from_caller_order(self, values: Floats, some: npt.NDArray[np.bool_]) -> Floats:
+        """The way back: values of some of the caller's rows, in the order those rows have here."""
+        found = np.empty_like(values)
+        found[self._caller_order(some)] = values
+        return found
+
+    def _caller_order(self, some: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        return np.argsort(self.order[some], kind="stable")
 
     @property
     def churn_rate(self) -> float:

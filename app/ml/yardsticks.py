@@ -10,10 +10,9 @@ import pyarrow as pa
 from app.ml.baselines import Baseline, compare
 from app.ml.blend import BOOSTER, LOGISTIC, SHALLOW, BlendModel, SettledBlendLearner
 from app.ml.bundle import Bundle
-from app.ml.frame import Floats
 from app.ml.models import Learner, ModelKind, make_learner
 from app.ml.params import shallow_config
-from app.ml.report import FittedModel, TrainingResult, clusters_of
+from app.ml.report import TrainingResult, clusters_of
 from app.ml.rolling import UNDATED, RollingOrigins, roll
 from app.ml.rows import Rows
 from app.ml.single_rule import find_rule
@@ -54,7 +53,7 @@ def with_yardsticks(
             learner, said = _learner(fitted.bundle, model), _half(progress, at)
             origins = roll(learner, rows, fitted.n_rounds, gap, n_threads=n_threads, progress=said)
         beside = [each for each in (*_logistic(result, rows), *simple) if each.name != fitted.bundle.kind.value]
-        p, clusters = _sorted(fitted, rows), clusters_of(rows, test)
+        p, clusters = rows.from_caller_order(fitted.test_probabilities, test), clusters_of(rows, test)
         compared = compare(p, beside, rows.y[test], rows.churn_rate, clusters)
         found.append(replace(fitted, baselines=tuple(compared), origins=origins))
     progress(1.0)
@@ -82,17 +81,11 @@ def _learner(bundle: Bundle, model: ModelConfig) -> Learner:
     return SettledBlendLearner(BlendModel.from_files(bundle.files, n_threads=1), learners, dict(bundle.params))
 
 
-def _sorted(fitted: FittedModel, rows: Rows) -> Floats:
-    """The test probabilities in the order of `rows`."""
-    p = np.empty(fitted.test_probabilities.size)
-    p[np.argsort(rows.order[~rows.development], kind="stable")] = fitted.test_probabilities
-    return p
-
-
 def _logistic(result: TrainingResult, rows: Rows) -> list[Baseline]:
     if result.baseline.bundle.kind is not ModelKind.LOGISTIC:
         return []
-    return [Baseline("logistic", "logistic regression", _sorted(result.baseline, rows))]
+    p = rows.from_caller_order(result.baseline.test_probabilities, ~rows.development)
+    return [Baseline("logistic", "logistic regression", p)]
 
 
 def _base_rate(rows: Rows) -> Baseline:

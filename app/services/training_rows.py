@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.errors import Conflict
-from app.ml.frame import Feature, Floats, Frame
-from app.ml.instants import Bools, DealtInstants, Instants, deal_instants
+from app.ml.frame import Feature, Floats, Frame, Instants
+from app.ml.instants import Bools, DealtInstants, deal_instants
 from app.ml.split import SIDE_NAMES, Sides, SplitError
 from app.services.row_source import LabelledRows, MaturedInstants, RowSource, label_span
 from app.tables import Dataset
@@ -161,10 +161,8 @@ def among(accounts: pa.Array, some: pa.Array) -> Bools:
 
 def row_instants(frame: Frame) -> Instants:
     """The instant of each row as datetime64[us] in UTC, of shape (n,); NaT in undated data."""
-    if frame.as_of is None:
-        return np.full(len(frame), np.datetime64("NaT"), dtype="datetime64[us]")
-    micros = np.asarray(frame.as_of.cast(pa.int64()).to_numpy(zero_copy_only=False))
-    return micros.astype("datetime64[us]")
+    found = frame.instants
+    return np.full(len(frame), np.datetime64("NaT"), dtype="datetime64[us]") if found is None else found
 
 
 def _moment(instant: datetime) -> np.datetime64:

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from app.ml.frame import Floats, Frame
+from app.ml.frame import Floats, Frame, account_codes
 from app.stats.arrays import Bools, Ints
 
 MAX_ROWS = 200_000  # more are sampled by account: 20,000 churners tell an AUC to .002, and time stays bounded
@@ -97,11 +97,6 @@ def labelled_positions(frame: Frame, *, seed: int, max_rows: int = MAX_ROWS) -> 
     n_drawn = max(int(np.searchsorted(row_ends, max_rows, side="right")), 1)
     chosen: Ints = known[np.isin(codes, drawn[:n_drawn])]
     return chosen
-
-
-def account_codes(accounts: pa.Array) -> Ints:
-    """Number the accounts 0, 1, ... as they first come: shape (n,)."""
-    return np.asarray(accounts.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def prepare_rows(frame: Frame, *, n_features: int, seed: int) -> LabelledRows:
