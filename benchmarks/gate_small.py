@@ -17,9 +17,10 @@ from app.stats.ranking import auc
 
 N_ACCOUNTS, N_CHURNERS, N_FEATURES = 1500, 100, 6
 N_FRESH = 20_000  # accounts that tell how good a trained model truly is
+QUIET = TrainingConfig(shap=False)
 RECIPE = Recipe(
     ModelConfig.model_validate({"model_type": "logistic"}),
-    TrainingConfig(shap=False),
+    QUIET.n_folds,
     tuple(Feature(f"x{i}", FeatureKind.NUMERIC) for i in range(N_FEATURES)),
 )
 
@@ -65,7 +66,7 @@ def judge_small(rng: np.random.Generator, best_auc: float) -> tuple[Judgement, f
         sides,
         RECIPE.features,
         RECIPE.model,
-        RECIPE.training,
+        QUIET,
         profile_rows=sides != "test",
         progress=lambda step, share: None,
         n_threads=1,

@@ -7,8 +7,8 @@ import numpy as np
 
 from app.ml.frame import Feature, Floats, Frame
 from app.ml.split import Sides, deal_folds
-from app.ml.trainer import train
-from app.schemas.config import ModelConfig, TrainingConfig
+from app.ml.trainer import predict_test
+from app.schemas.config import ModelConfig
 from app.stats.arrays import Bools, Clusters, Ints
 
 N_REPEATS, N_FOLDS = 4, 5  # STATISTICS.md section 3
@@ -17,10 +17,10 @@ _N_PARTS = 4  # of a fold's other rows one part is its validation side: 60/20/20
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides what a training makes of given rows."""
+    """All that decides which probabilities a training makes of given rows; found parameters are not searched again."""
 
     model: ModelConfig
-    training: TrainingConfig
+    n_folds: int
     features: tuple[Feature, ...]
 
 
@@ -63,7 +63,7 @@ def refit(frame: Frame, folds: Ints, recipe: Recipe, *, n_threads: int, progress
     Raises
     ------
     ValueError
-        The refusals of `train`.
+        The refusals of `predict_test`.
     """
     accounts = np.asarray(frame.accounts.to_pylist(), dtype=object)
     churned = np.asarray(frame.churned, dtype=np.float64)
@@ -72,18 +72,10 @@ def refit(frame: Frame, folds: Ints, recipe: Recipe, *, n_threads: int, progress
     for repeat, fold_of_row in enumerate(folds):
         for fold in range(N_FOLDS):
             on_test = fold_of_row == fold
-            result = train(
-                frame,
-                _sides(accounts, churned, on_test, seed=recipe.model.seed + repeat),
-                recipe.features,
-                recipe.model,
-                recipe.training,
-                profile_rows=~on_test,
-                progress=lambda step, share: None,
-                n_threads=n_threads,
+            sides = _sides(accounts, churned, on_test, seed=recipe.model.seed + repeat)
+            primary[repeat, on_test], baseline[repeat, on_test] = predict_test(
+                frame, sides, recipe.features, recipe.model, n_folds=recipe.n_folds, n_threads=n_threads
             )
-            primary[repeat, on_test] = result.primary.test_probabilities
-            baseline[repeat, on_test] = result.baseline.test_probabilities
             done += 1
             progress(done / total)
     return Refitted(primary, baseline)

@@ -1,5 +1,9 @@
 """Every kind of model fitted on the same rows and folds: each at most once, however many ask for it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 from app.ml.auto import KINDS, KindChoice, choose_kind, held_out_probabilities
 from app.ml.blend import BOOSTER, LOGISTIC, SHALLOW, fit_blend
 from app.ml.encoding import Matrix
@@ -7,8 +11,46 @@ from app.ml.frame import Floats
 from app.ml.models import ModelKind, make_learner
 from app.ml.params import effective_params, shallow_config
 from app.ml.recipe import Fitted, Folds, Progress, fit_base_rate, fit_by_recipe
+from app.ml.rows import Rows
 from app.schemas.config import ModelConfig, ModelType
 from app.stats.arrays import Clusters
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The model that was asked for and its baseline, each with its kind; where kinds were compared, how they did."""
+
+    primary: tuple[ModelKind, Fitted]
+    baseline: tuple[ModelKind, Fitted]
+    choice: KindChoice | None
+
+
+def fit_pair(rows: Rows, model: ModelConfig, *, n_threads: int, progress: Callable[[str, float], None]) -> Pair:
+    """Fit the model and its baseline on the development rows: logistic regression, or the base rate beside that.
+
+    Parameters
+    ----------
+    rows : Rows
+        Encoded, and dealt to folds.
+    model : ModelConfig
+        The kind that is asked for, parameters of every kind, and the seed.
+    n_threads : int
+        Has no effect on the result as long as BLAS has one.
+    progress : callable
+        Told the step and the share of it that is done, 0..1.
+    """
+    development = rows.development
+    fits = Fits(model, rows.X[development], rows.y[development], rows.folds, n_threads=n_threads)
+    choice = None
+    if model.model_type is ModelType.AUTO:
+        choice = fits.choose(rows.account_codes[development], partial(progress, "fit model"))
+    primary = choice.kind if choice else ModelKind(model.model_type.value)
+    baseline = ModelKind.BASE_RATE if primary is ModelKind.LOGISTIC else ModelKind.LOGISTIC
+    return Pair(
+        (primary, fits.fit(primary, partial(progress, "fit model"))),
+        (baseline, fits.fit(baseline, partial(progress, "fit baseline"))),
+        choice,
+    )
 
 
 class Fits:

@@ -24,6 +24,11 @@ from app.stats.power import pass_probability, planned_se
 
 __all__ = ["Check", "CrossFit", "Evidence", "Judgement", "Power", "Production", "Recommendation", "Verdict", "judge"]
 
+_WHOSE = {
+    "model": "this version",
+    "production": "the version in production",
+    "anchor": "the last version promoted as better",
+}
 _DATED = ("Each fold judges accounts it has not met, at instants it has: how a model ages is not in these figures.",)
 FEW_CHURNERS = 200  # under it one test side says little, and the answer says so: STATISTICS.md section 3
 STATED = 0.02
@@ -213,6 +218,13 @@ def _look_sentence(evidence: Evidence, config: EvaluationConfig) -> tuple[str, .
     return (f"{told} Judge on fresh rows: a newer revision, once outcomes have matured that none of these saw.",)
 
 
+def _searched_sentence(searched: Sequence[str]) -> tuple[str, ...]:
+    """The search has seen most of the rows that the folds judge."""
+    whose = " and of ".join(_WHOSE[name] for name in searched)
+    told = f"The parameters of {whose} were found by a search on rows that are among these, and not searched for again"
+    return (f"{told} in each fold: this flatters the figures a little.",) if searched else ()
+
+
 def _few_sentence(evidence: Evidence) -> tuple[str, ...]:
     n_churners, fit = count_churners(evidence.y), evidence.cross_fit
     if fit is not None:
@@ -221,6 +233,7 @@ def _few_sentence(evidence: Evidence) -> tuple[str, ...]:
             f"{len(fit.folds)} x {int(fit.folds[0].max()) + 1} folds over all {fit.y.size:,} labelled rows with "
             f"{count_churners(fit.y)} churners. These figures judge the recipe, not these very bytes.",
             *(_DATED if fit.dated else ()),
+            *_searched_sentence(fit.searched),
         )
     if n_churners >= FEW_CHURNERS:
         return ()

@@ -76,6 +76,7 @@ class CrossFit:
     p_model, p_baseline : ndarray of shape (repeats, n); calibrated probabilities of models that did not see the account
     p_production, p_anchor : the same of other versions' recipes; None where there are none
     dated : the rows are of several instants
+    searched : which of 'model', 'production' and 'anchor' are refitted with parameters that a search found
     """
 
     y: Floats
@@ -85,6 +86,7 @@ class CrossFit:
     p_production: Floats | None = None
     p_anchor: Floats | None = None
     dated: bool = False
+    searched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from app.ml.bundle import Bundle, Probe
 from app.ml.encoding import Matrix
 from app.ml.explain import summarise
 from app.ml.fingerprint import library_versions
-from app.ml.fitting import Fits
+from app.ml.fitting import fit_pair
 from app.ml.frame import Feature, Floats, Frame
 from app.ml.models import ModelKind
 from app.ml.params import validate_params
@@ -27,7 +27,7 @@ from app.ml.search import search_model
 from app.ml.split import SIDE_NAMES, Sides
 from app.ml.trials import Trial
 from app.ml.yardsticks import with_yardsticks
-from app.schemas.config import ModelConfig, ModelType, TrainingConfig
+from app.schemas.config import ModelConfig, TrainingConfig
 
 __all__ = ["FittedModel", "TrainingError", "TrainingResult", "train", "validate_params"]
 
@@ -91,25 +91,19 @@ def train(
     require_usable(frame, sides, profile_rows)
     progress("encode", 0.0)
     rows = prepare(frame, sides, features, profile_rows, n_folds=training.n_folds, seed=model.seed)
-    development = rows.development
     # One BLAS thread: sums in another order give other last digits, and so another hash.
     with threadpool_limits(1, user_api="blas"):
         model, searched = search_model(
             rows, model, training, history=history, on_trial=on_trial, progress=progress, n_threads=n_threads
         )
-        fits = Fits(model, rows.X[development], rows.y[development], rows.folds, n_threads=n_threads)
-        choice = None
-        if model.model_type is ModelType.AUTO:
-            choice = fits.choose(rows.account_codes[development], partial(progress, "fit model"))
-        primary = choice.kind if choice else ModelKind(model.model_type.value)
-        baseline = ModelKind.BASE_RATE if primary is ModelKind.LOGISTIC else ModelKind.LOGISTIC
+        pair = fit_pair(rows, model, n_threads=n_threads, progress=progress)
         models = [
-            _report_kind(kind, fits.fit(kind, partial(progress, step)), rows, model, training, plan=plan)
-            for kind, step in ((primary, "fit model"), (baseline, "fit baseline"))
+            _report_kind(kind, fitted, rows, model, training, plan=plan)
+            for kind, fitted in (pair.primary, pair.baseline)
         ]
         n_rows = {side: int((sides == side).sum()) for side in SIDE_NAMES}
         result = TrainingResult(
-            replace(models[0], kind_choice=choice),
+            replace(models[0], kind_choice=pair.choice),
             models[1],
             rows.fitted.warnings,
             rows.data_hash,
@@ -119,6 +113,34 @@ def train(
         )
         said = partial(progress, "report")
         return with_yardsticks(result, rows, model, gap=gap, n_threads=n_threads, progress=said)
+
+
+def predict_test(
+    frame: Frame, sides: Sides, features: Sequence[Feature], model: ModelConfig, *, n_folds: int, n_threads: int
+) -> tuple[Floats, Floats]:
+    """The probabilities that `train` would give the test rows, by the model and by its baseline, without all the rest.
+
+    Returns
+    -------
+    two ndarrays of shape (test rows,)
+        In the order of the frame.
+
+    Raises
+    ------
+    TrainingError, app.ml.split.SplitError, app.ml.encoding.EncodingError, app.ml.params.ParamsError
+        As `train` does.
+    """
+    validate_params(model)
+    everywhere = np.ones(len(frame), dtype=np.bool_)  # nobody looks at the profile
+    require_usable(frame, sides, everywhere)
+    rows = prepare(frame, sides, features, everywhere, n_folds=n_folds, seed=model.seed)
+    test = ~rows.development
+    with threadpool_limits(1, user_api="blas"):
+        pair = fit_pair(rows, model, n_threads=n_threads, progress=lambda _step, _share: None)
+        primary, baseline = (
+            fitted.calibrator.apply(fitted.model.margins(rows.X)[test]) for _, fitted in (pair.primary, pair.baseline)
+        )
+    return rows.in_caller_order(primary, test), rows.in_caller_order(baseline, test)
 
 
 def _report_kind(
@@ -131,15 +153,16 @@ def _report_kind(
     plan: Mapping[str, Any] | None,
 ) -> FittedModel:
     bundle = replace(_make_bundle(kind, fitted.params, model.seed, rows, fitted), plan=plan)
-    sample = _shap_sample(rows.X[rows.development], model.seed) if training.shap else None
+    sample = _shap_sample(rows, model.seed) if training.shap else None
     summary = None if sample is None else summarise(fitted.model, sample, rows.fitted.encoder)
     return report(bundle, rows, fitted, summary)
 
 
-def _shap_sample(X: Matrix, seed: int) -> Matrix:
+def _shap_sample(rows: Rows, seed: int) -> Matrix:
+    development = np.flatnonzero(rows.development)
     rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(X), min(len(X), N_SHAP_SAMPLE), replace=False)
-    return np.ascontiguousarray(X[np.sort(chosen)])
+    chosen = rng.choice(development.size, min(development.size, N_SHAP_SAMPLE), replace=False)
+    return rows.X[development[np.sort(chosen)]]
 
 
 def _make_bundle(kind: ModelKind, params: dict[str, Any], seed: int, rows: Rows, fitted: Fitted) -> Bundle:

@@ -14,6 +14,7 @@ from app.ml.cross_fitting import Recipe, Refitted, deal_repeats, refit
 from app.ml.frame import Feature, FeatureKind, Floats, Frame
 from app.ml.gate import FEW_CHURNERS
 from app.ml.judgement import CrossFit
+from app.ml.search_space import with_params
 from app.schemas.config import ModelConfig, TrainingConfig
 from app.stats.arrays import Ints
 from app.tables import TrainedModel, Training
@@ -35,14 +36,20 @@ class Made:
     plan: Plan
 
     @property
+    def found_params(self) -> Mapping[str, Any]:
+        """The parameters that a search found better than those it was asked with; empty where there are none."""
+        search = self.trained.report.get("search")
+        return search["best_params"] if search and search["best_trial"] else {}
+
+    @property
     def recipe(self) -> Recipe:
-        """What the training was asked for, but for all that changes no probability."""
-        config = self.training.config
-        quiet: dict[str, Any] = {"shap": False, "experiment": None, "tags": {}, "accept_leaks": []}
+        """What the training was asked for, with the parameters it found, as far as it decides a probability."""
+        config, found = self.training.config, self.found_params
+        model = ModelConfig.model_validate(config["model"])
         told = self.trained.report["features"]
         return Recipe(
-            ModelConfig.model_validate(config["model"]),
-            TrainingConfig.model_validate({**config["training"], **quiet}),
+            with_params(model, found) if found else model,
+            TrainingConfig.model_validate(config["training"]).n_folds,
             tuple(Feature(each["name"], FeatureKind(each["kind"])) for each in told),
         )
 
@@ -129,4 +136,5 @@ async def cross_fit(
         p_production=scores.get("production"),
         p_anchor=scores.get("anchor"),
         dated=frame.as_of is not None and len(frame.as_of.unique()) > 1,
+        searched=tuple(name for name, made in versions.items() if made.found_params),
     )

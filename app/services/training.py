@@ -48,9 +48,10 @@ from app.services.row_source import label_span
 from app.services.search_trials import PROGRESS as SEARCH_PROGRESS
 from app.services.search_trials import SearchTrials, require_searchable
 from app.services.training_report import (
+    ROLES,
     features_hash,
     label_words,
-    model_report,
+    model_reports,
     recipe_hash,
     score_bytes,
     training_summary,
@@ -59,7 +60,6 @@ from app.services.training_rows import TrainingRows
 from app.settings import Settings
 from app.tables import Dataset, Revision, TrainedModel, Training, Version
 
-ROLES = ("primary", "baseline")
 # Where the steps of the fit begin and end, as shares of the whole job.
 PROGRESS = {"encode": (0.05, 0.1), "fit model": (0.1, 0.6), "fit baseline": (0.6, 0.8), "report": (0.8, 0.85)}
 
@@ -160,9 +160,7 @@ class Trainings:
         finally:
             await asyncio.wait([opening])
         opening.result()
-        reports = {role: model_report(getattr(result, role), work.rows.features) for role in ROLES}
-        if result.search:
-            reports["primary"]["search"] = result.search.to_json()
+        reports = model_reports(result, work.rows.features)
         await context.step("track", 0.87)
         mlflow_run = await asyncio.to_thread(self._track, work, result, reports)
         await context.step("store", 0.95)

@@ -14,11 +14,12 @@ from app.ml.frame import Feature, Floats
 from app.ml.metrics import over_folds
 from app.ml.models import ModelKind
 from app.ml.params import asked_params
-from app.ml.trainer import FittedModel
+from app.ml.trainer import FittedModel, TrainingResult
 from app.ml.trials import Searched
 from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 from app.tables import Dataset, Revision, TrainedModel, Training, Version
 
+ROLES = ("primary", "baseline")
 _TOLD = (
     *("metrics", "mean_fold_roc_auc", "sd_fold_roc_auc", "n_rounds", "parameters", "importances", "shap"),
     *("tiers", "tier_warnings", "calibrator", "development_churn_rate", "training_data_hash"),
@@ -82,6 +83,14 @@ def features_hash(features: Sequence[Feature]) -> str:
 def score_bytes(scores: Floats) -> bytes:
     """Sorted, as little-endian float32: how the reference scores of a model are stored."""
     return np.sort(scores).astype("<f4").tobytes()
+
+
+def model_reports(result: TrainingResult, features: Sequence[Feature]) -> dict[str, dict[str, Any]]:
+    """The report of the model, with the search that found its parameters, and that of its baseline."""
+    reports = {role: model_report(getattr(result, role), features) for role in ROLES}
+    if result.search:
+        reports["primary"]["search"] = result.search.to_json()
+    return reports
 
 
 def model_report(fitted: FittedModel, features: Sequence[Feature]) -> dict[str, Any]:

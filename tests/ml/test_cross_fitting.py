@@ -13,13 +13,15 @@ from app.ml.evidence_bytes import evidence_from_bytes, evidence_to_bytes
 from app.ml.frame import Feature, FeatureKind, Floats, Frame
 from app.ml.gate import CrossFit, Evidence, Judgement, Production, Recommendation, judge
 from app.ml.judgement import Check, EvidenceKind
+from app.ml.split import deal_folds
+from app.ml.trainer import train
 from app.schemas.config import EvaluationConfig, ModelConfig, TrainingConfig
 from app.stats.power import pass_probability
 from benchmarks.gate import draw_evidence, draw_scores
 from tests.services.scoring_world import FEATURES, draw_frame
 
 QUIET = TrainingConfig(shap=False, n_folds=3)
-LOGISTIC = Recipe(ModelConfig.model_validate({"model_type": "logistic"}), QUIET, FEATURES)
+LOGISTIC = Recipe(ModelConfig.model_validate({"model_type": "logistic"}), QUIET.n_folds, FEATURES)
 CONFIG = EvaluationConfig()
 
 
@@ -55,6 +57,30 @@ def test_the_same_recipe_in_the_same_folds_gives_the_same_scores_on_any_number_o
     assert roc_auc_score(frame.churned, first.primary[0]) > 0.75  # the truth that is planted in the frame
 
 
+def test_a_refit_is_a_training_without_its_report() -> None:
+    frame = draw_frame(300, seed=4)
+    folds = deal_repeats(frame, seed=1)[:1]
+    boosted = ModelConfig.model_validate({"model_type": "xgboost", "xgboost_params": {"n_estimators": 10}, "seed": 5})
+    refitted = refit(frame, folds, Recipe(boosted, 3, FEATURES), n_threads=2, progress=nothing)
+    test, churned = folds[0] == 2, np.asarray(frame.churned, dtype=np.float64)
+    sides = np.full(300, "train", dtype="<U10")
+    others = np.flatnonzero(~test)
+    quarters = deal_folds(frame.accounts.take(pa.array(others)), churned[others], 4, seed=5)
+    sides[test], sides[others[quarters == 0]] = "test", "validation"
+    trained = train(
+        frame,
+        sides,
+        FEATURES,
+        boosted,
+        QUIET,
+        profile_rows=sides == "train",
+        progress=lambda step, share: None,
+        n_threads=1,
+    )
+    np.testing.assert_array_equal(refitted.primary[0, test], trained.primary.test_probabilities)
+    np.testing.assert_array_equal(refitted.baseline[0, test], trained.baseline.test_probabilities)
+
+
 def test_what_names_an_account_tells_nothing_of_its_other_rows() -> None:
     """Labels by the toss of a coin, the same in all rows of an account, and a column that names it: an AUC of .5."""
     rng = np.random.default_rng(3)
@@ -64,7 +90,7 @@ def test_what_names_an_account_tells_nothing_of_its_other_rows() -> None:
         pa.array(np.repeat([f"a{each}" for each in range(150)], 3)), pa.table({"x": number}), churned.repeat(3)
     )
     boosted = ModelConfig.model_validate({"model_type": "xgboost", "xgboost_params": {"n_estimators": 30}})
-    recipe = Recipe(boosted, QUIET, (Feature("x", FeatureKind.NUMERIC),))
+    recipe = Recipe(boosted, QUIET.n_folds, (Feature("x", FeatureKind.NUMERIC),))
     scores = refit(frame, deal_repeats(frame, seed=1)[:1], recipe, n_threads=2, progress=nothing)
     assert roc_auc_score(frame.churned, scores.primary[0]) < 0.62  # by row it would be 1
 

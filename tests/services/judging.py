@@ -12,7 +12,7 @@ from app.schemas.datasets import SnapshotsIn
 from app.schemas.evaluation import EvaluateIn, EvaluationOut
 from app.services.jobs import JobContext
 from app.services.revisions import get_revision
-from app.services.training_report import features_hash, model_report, recipe_hash, score_bytes
+from app.services.training_report import features_hash, model_reports, recipe_hash, score_bytes
 from app.services.training_rows import TrainingRows
 from app.tables import Dataset, Job, TrainedModel, Training, Version
 from tests.registry_rows import add_job
@@ -68,6 +68,7 @@ async def make_version(
         session.add(trained_in)
         await session.flush()
         models: dict[str, TrainedModel] = {}
+        reports = model_reports(result, rows.features)
         for each, fitted in (("primary", result.primary), ("baseline", result.baseline)):
             models[each] = TrainedModel(
                 training_id=trained_in.id,
@@ -75,7 +76,7 @@ async def make_version(
                 model_type=fitted.bundle.kind.value,
                 recipe_hash=recipe_hash(fitted.bundle.kind.value, model, training, rows.split["kind"], dataset),
                 bundle_sha256=await services.bundles.store(session, fitted.bundle.to_bytes()),
-                report=model_report(fitted, rows.features),
+                report=reports[each],
                 reference_scores=score_bytes(fitted.reference_scores),
             )
             session.add(models[each])

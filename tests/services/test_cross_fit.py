@@ -7,7 +7,7 @@ import pytest
 
 from app.container import Services, open_services
 from app.ml.gate import judge
-from app.schemas.config import EvaluationConfig, ModelConfig
+from app.schemas.config import EvaluationConfig, ModelConfig, TrainingConfig
 from app.services import cross_fit, evidence_store
 from app.services.jobs import JobContext
 from app.settings import Settings
@@ -71,6 +71,34 @@ async def test_production_is_compared_by_its_recipe_in_the_same_folds(services: 
     twin = await court.judge(await court.make(model=TINY, role="baseline"))
     [check] = [each for each in twin.checks if each.name == "improvement_over_production"]
     assert (check.estimate, check.verdict, twin.rule) == (0.0, "pass", "not_worse")
+
+
+async def test_what_a_search_found_is_refitted_and_not_searched_for_again(services: Services, court: Court) -> None:
+    """Production asked for just those parameters: in the same folds the two are one recipe."""
+    space = {"learning_rate": {"choices": [0.3]}}
+    search = TrainingConfig.model_validate({"shap": False, "search": {"n_trials": 2, "space": space}})
+    slow = {"n_estimators": 5, "max_depth": 2, "learning_rate": 0.0001}
+    asked = ModelConfig.model_validate({"model_type": "xgboost", "xgboost_params": slow})
+    as_found = ModelConfig.model_validate(
+        {"model_type": "xgboost", "xgboost_params": {**slow, "learning_rate": 0.3}},
+    )
+    await crown(services, court, await court.make(model=as_found))
+    verdict = await court.judge(await court.make(model=asked, training=search))
+    [check] = [each for each in verdict.checks if each.name == "improvement_over_production"]
+    assert (check.estimate, check.interval) == (0.0, (0.0, 0.0))
+    [told] = [sentence for sentence in verdict.sentences if "found by a search" in sentence]
+    assert told.startswith("The parameters of this version were found")
+    assert "flatters" in told
+
+
+async def test_the_comparison_of_kinds_is_refitted_whole(court: Court) -> None:
+    few = {"xgboost_params": {"n_estimators": 3}, "lightgbm_params": {"n_estimators": 3}}
+    few |= {"random_forest_params": {"n_estimators": 5}, "mlp_params": {"n_epochs": 1}}
+    few |= {"blend_params": {"shallow_n_estimators": 3}}
+    auto = ModelConfig.model_validate({"model_type": "auto", **few})
+    verdict = await court.judge(await court.make(model=auto))
+    assert verdict.evidence == "cross_fitted"
+    assert not any("found by a search" in sentence for sentence in verdict.sentences)
 
 
 async def test_the_test_side_alone_is_judged_where_that_is_asked_for(court: Court) -> None:
