@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from math import isfinite
 
-import numpy as np
-
 from app.ml.frame import Floats
 from app.stats.arrays import Clusters, Estimate, Interval, cluster_codes
+from app.stats.calibration import log_losses
 from app.stats.influence import Figure, average_precision_of, calibration_slope_of, hits_in_top_share, mean_of, ratio_of
 from app.stats.ranking import auc, auc_difference
 
 MIN_ROWS = 20  # of either class; with fewer the differences say nothing: STATISTICS.md section 4
-_SMALLEST = 1e-15  # keeps the log finite at probabilities of 0 and 1
 
 
 @dataclass(frozen=True)
@@ -65,13 +63,12 @@ def compare_on_rows(
 
 def _figures(y: Floats, p: Floats, top_share: float) -> dict[str, Figure]:
     hits, share = hits_in_top_share(y, p, top_share)
-    inside = np.clip(p, _SMALLEST, 1 - _SMALLEST)
     return {
         "pr_auc": average_precision_of(y, p),
         "precision": ratio_of(hits, share),
         "recall": ratio_of(hits, y),
         "f1": ratio_of(2 * hits, y + share),
-        "log_loss": mean_of(-(y * np.log(inside) + (1 - y) * np.log1p(-inside))),
+        "log_loss": mean_of(log_losses(y, p)),
         "brier": mean_of((p - y) ** 2),
         "calibration_slope": calibration_slope_of(y, p),
     }

@@ -16,6 +16,7 @@ from app.stats.arrays import (
     clustered_mean,
 )
 from app.stats.binning import quantile_edges
+from app.stats.logistic import fit_logistic
 from app.stats.proportions import proportion, wilson
 
 _SMALLEST = 1e-15  # keeps logit and log finite at probabilities of 0 and 1
@@ -62,13 +63,17 @@ def calibration_line(y: Floats, p: Floats, clusters: Clusters | None = None) -> 
     ----------
     Cox (1958), Biometrika 45, 562-565. Liang, Zeger (1986), Biometrika 73, 13-22.
     """
-    X = np.column_stack([np.ones(p.size), logit(np.clip(p, _SMALLEST, 1 - _SMALLEST))])
-    if not _has_maximum(y, X[:, 1]):
+    margin = logit(np.clip(p, _SMALLEST, 1 - _SMALLEST))
+    if not _has_maximum(y, margin):
         return _NO_LINE
-    beta = _maximise(X, y)
-    covariance = _line_covariance(X, y, beta, clusters)
-    intercept_se, slope_se = np.sqrt(np.diag(covariance))
-    return CalibrationLine(float(beta[1]), float(beta[0]), float(slope_se), float(intercept_se))
+    centre, spread = float(margin.mean()), float(margin.std())
+    X = np.column_stack([np.ones(p.size), (margin - centre) / spread])
+    [fit] = fit_logistic(X.T, y, np.zeros((1, 2)), tolerance=1e-9)
+    back = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])  # to the line on the margin as it is
+    intercept, slope = map(float, back @ fit.coefficients)
+    covariance = back @ _line_covariance(X, y, fit.coefficients, clusters) @ back.T
+    intercept_se, slope_se = map(float, np.sqrt(np.diag(covariance)))
+    return CalibrationLine(slope, intercept, slope_se, intercept_se)
 
 
 def _has_maximum(y: Floats, margin: Floats) -> bool:
@@ -79,29 +84,10 @@ def _has_maximum(y: Floats, margin: Floats) -> bool:
     return bool(churned.min() < stayed.max() and stayed.min() < churned.max())
 
 
-def _log_likelihood(X: Floats, y: Floats, beta: Floats) -> float:
-    margin = X @ beta
-    return float(y @ margin - np.logaddexp(0, margin).sum())
-
-
 def _information(X: Floats, beta: Floats) -> Floats:
     fitted = expit(X @ beta)
     information: Floats = (X * (fitted * (1 - fitted))[:, np.newaxis]).T @ X
     return information
-
-
-def _maximise(X: Floats, y: Floats) -> Floats:
-    """Newton steps from the identity line, halved while they overshoot."""
-    beta: Floats = np.array([0.0, 1.0])
-    for _ in range(100):
-        step = np.asarray(np.linalg.solve(_information(X, beta), X.T @ (y - expit(X @ beta))), dtype=np.float64)
-        before = _log_likelihood(X, y, beta)
-        while _log_likelihood(X, y, beta + step) < before - 1e-9 * abs(before) and np.abs(step).max() > 1e-10:
-            step = step / 2
-        beta = beta + step
-        if np.abs(step).max() < 1e-10:
-            break
-    return beta
 
 
 def _line_covariance(X: Floats, y: Floats, beta: Floats, clusters: Clusters | None) -> Floats:

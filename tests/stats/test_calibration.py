@@ -60,6 +60,16 @@ def test_probabilities_of_zero_and_one_give_a_finite_line() -> None:
     assert np.isfinite([line.slope, line.slope_se, line.intercept_se]).all()
 
 
+def test_probabilities_that_are_sure_and_mostly_wrong_give_the_line_of_statsmodels() -> None:
+    """At the line that is hoped for no row has any weight: Newton's steps must not begin there."""
+    y, p = np.zeros(22), 1 - np.repeat([1e-3, 1e-14, 1e-15, 0.0], [7, 6, 6, 3])
+    y[[0, 8, 12]] = 1
+    line = calibration_line(y, p)
+    reference = sm.Logit(y, sm.add_constant(logit(np.minimum(p, 1 - 1e-15)))).fit(disp=0)
+    np.testing.assert_allclose([line.intercept, line.slope], reference.params, rtol=1e-6)
+    np.testing.assert_allclose([line.intercept_se, line.slope_se], reference.bse, rtol=1e-6)
+
+
 def test_slope_interval_covers_one_for_true_probabilities() -> None:
     rng, covered = np.random.default_rng(6), 0
     for _ in range(400):
