@@ -62,8 +62,9 @@ def test_probabilities_of_zero_and_one_give_a_finite_line() -> None:
 
 def test_probabilities_that_are_sure_and_mostly_wrong_give_the_line_of_statsmodels() -> None:
     """At the line that is hoped for no row has any weight: Newton's steps must not begin there."""
-    y, p = np.zeros(22), 1 - np.repeat([1e-3, 1e-14, 1e-15, 0.0], [7, 6, 6, 3])
-    y[[0, 8, 12]] = 1
+    a, b, c, d = 0.999, 0.99999999999999, 0.999999999999999, 1.0
+    p = np.array([a, a, a, c, a, c, b, d, d, c, c, b, a, b, d, c, a, a, b, a, b, b])
+    y = np.isin(np.arange(22), [2, 6, 17]).astype(np.float64)
     line = calibration_line(y, p)
     reference = sm.Logit(y, sm.add_constant(logit(np.minimum(p, 1 - 1e-15)))).fit(disp=0)
     np.testing.assert_allclose([line.intercept, line.slope], reference.params, rtol=1e-6)
