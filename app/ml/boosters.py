@@ -6,6 +6,7 @@ Both take seconds to import, and most of what the service does needs neither: th
 import itertools
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,6 +18,20 @@ from app.ml.frame import Floats
 from app.ml.one_file import OneFile
 
 _N_TOGETHER = 50  # rounds whose leaves are found in one go: memory is bounded, however many rounds there are
+
+
+class FitError(ValueError):
+    """The library refuses to fit these rows with these parameters."""
+
+
+@contextmanager
+def library_refusals(refusal: type[Exception]) -> Iterator[None]:
+    """Turn the exception of the library, which also comes of extreme parameters, into one of ours."""
+    try:
+        yield
+    except refusal as error:
+        told = str(error).partition(" at /")[0].strip()[:200]
+        raise FitError(f"with these parameters the model can't be fitted ({told})") from error
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,8 @@ class XGBoostLearner:
             "nthread": n_threads,
         }
         data = xgb.QuantileDMatrix(X, y, nthread=n_threads, max_bin=params.get("max_bin", 256))
-        booster = xgb.train(params, data, n_rounds)
+        with library_refusals(xgb.core.XGBoostError):
+            booster = xgb.train(params, data, n_rounds)
         return XGBoostModel(booster, n_rounds, float(np.log(base / (1 - base))))
 
     def first(self, model: XGBoostModel, n_rounds: int, *, n_threads: int) -> XGBoostModel:
@@ -240,5 +256,6 @@ class LightGBMRows:
         import lightgbm as lgb
 
         data = self.data if inside is None else self.data.subset(inside)
-        booster = lgb.train(self.learner.params_of_library(n_threads), data, n_rounds)
+        with library_refusals(lgb.basic.LightGBMError):
+            booster = lgb.train(self.learner.params_of_library(n_threads), data, n_rounds)
         return LightGBMModel(booster, n_rounds, n_threads)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from app.ml.boosters import XGBoostModel
+from app.ml.boosters import XGBoostModel, library_refusals
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
 
@@ -48,5 +48,6 @@ class RandomForestLearner:
             # XGBoost counts a row as rate (1 - rate) in the first round; half a row less, for sums in float32
             "min_child_weight": (self.params["min_samples_leaf"] - 0.5) * rate * (1 - rate),
         }
-        booster = xgb.train(params, xgb.QuantileDMatrix(X, y, nthread=n_threads), 1)
+        with library_refusals(xgb.core.XGBoostError):
+            booster = xgb.train(params, xgb.QuantileDMatrix(X, y, nthread=n_threads), 1)
         return XGBoostModel(booster, 1, float(np.log(rate / (1 - rate))))

@@ -26,12 +26,11 @@ class ParamsError(ValueError):
 
 @dataclass(frozen=True)
 class _Range:
-    """A number from `low` to `high`, both included unless `above_low`; whole where `whole`, null where `tunable`."""
+    """A number from `low` to `high`, both included; whole where `whole`, null where `tunable`."""
 
     low: float
     high: float
     whole: bool = False
-    above_low: bool = False
     tunable: bool = False
 
     def complaint(self, value: object) -> str | None:
@@ -41,8 +40,8 @@ class _Range:
             return "must be a finite number"
         if self.whole and value != int(value):
             return "must be a whole number"
-        if value > self.high or value < self.low or (self.above_low and value == self.low):
-            return f"must be {'above' if self.above_low else 'at least'} {self.low:g} and at most {self.high:g}"
+        if not self.low <= value <= self.high:
+            return f"must be at least {self.low:g} and at most {self.high:g}"
         return None
 
 
@@ -59,7 +58,7 @@ _WEIGHT = _Range(0, 1e6)
 _BOTH_BOOSTERS: Mapping[str, _Range | _Choice] = {
     "learning_rate": _Range(1e-4, 1),
     "n_estimators": _Range(1, MAX_ROUNDS, whole=True),
-    "scale_pos_weight": _Range(0, 1e4, above_low=True),
+    "scale_pos_weight": _Range(1e-4, 1e4),
     "subsample": _SHARE,
     "colsample_bytree": _SHARE,
     "min_child_weight": _WEIGHT,
@@ -87,7 +86,7 @@ _LIGHTGBM: Mapping[str, _Range | _Choice] = {
     "path_smooth": _WEIGHT,
 }
 _LOGISTIC: Mapping[str, _Range | _Choice] = {
-    "C": _Range(0, 1e6, above_low=True, tunable=True),
+    "C": _Range(1e-6, 1e6, tunable=True),
     "max_iter": _Range(1, 10_000, whole=True),
 }
 _FOREST: Mapping[str, _Range | _Choice] = {

@@ -82,7 +82,8 @@ def train(
 
     Raises
     ------
-    TrainingError, app.ml.split.SplitError, app.ml.encoding.EncodingError, app.ml.params.ParamsError
+    TrainingError, app.ml.split.SplitError, app.ml.encoding.EncodingError, app.ml.params.ParamsError,
+    app.ml.boosters.FitError
         All of them ValueErrors: rows or parameters that can't be used.
     app.ml.explain.ExplanationError
         Where SHAP values can't be computed.

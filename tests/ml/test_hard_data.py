@@ -4,11 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from app.ml.boosters import FitError
 from app.ml.bundle import Bundle
 from app.ml.frame import Feature, FeatureKind, Frame
 from app.ml.scorer import Scorer, score_table
 from app.ml.split import deal_sides
-from app.schemas.config import ModelType
+from app.schemas.config import ModelConfig, ModelType
 from tests.ml.planted import Data, quick
 
 TEXTS = {"identifier", "many", "odd text", "null text", "one level"}
@@ -54,3 +55,16 @@ def test_hard_columns_are_trained_on_scored_and_explained(model_type: ModelType)
     scored = score_table(scorer, data.frame.features, 3)
     assert np.isfinite(scored["churn_probability"].to_numpy()).all()
     assert all(np.isfinite(reason["contribution"]) for reasons in scored["reasons"].to_pylist() for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "params"),
+    [
+        (ModelType.LIGHTGBM, {"min_child_weight": 0, "min_child_samples": 2, "learning_rate": 1}),
+        (ModelType.XGBOOST, {"min_child_weight": 0, "reg_lambda": 1e-300, "learning_rate": 1}),
+    ],
+)
+def test_what_a_library_refuses_is_a_refusal_of_ours(model_type: ModelType, params: dict[str, float]) -> None:
+    extreme = {"model_type": model_type, f"{model_type.value}_params": {"scale_pos_weight": 1e4, **params}}
+    with pytest.raises(FitError, match="with these parameters the model can't be fitted"):
+        hard_data().train(ModelConfig.model_validate(extreme))

@@ -22,6 +22,8 @@ from app.schemas.config import ModelConfig, ModelType
         ({"lightgbm_params": {"num_leaves": 1}}, "lightgbm_params.num_leaves"),
         ({"lightgbm_params": {"max_bin": 10**9}}, "lightgbm_params.max_bin"),
         ({"logistic_params": {"C": 0}}, "logistic_params.C"),
+        ({"logistic_params": {"C": 5e-324}}, "logistic_params.C"),  # its inverse is no number
+        ({"xgboost_params": {"scale_pos_weight": 1e-300}}, "xgboost_params.scale_pos_weight"),
         ({"logistic_params": {"max_iter": None}}, "logistic_params.max_iter"),
         ({"xgboost_params": {"max_depth": None}}, "xgboost_params.max_depth"),
         ({"logistic_params": {"solver": "saga"}}, "logistic_params.solver"),
