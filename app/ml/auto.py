@@ -61,10 +61,11 @@ class KindChoice:
 
 
 def held_out_probabilities(fitted: Fitted, y: Floats, folds: Folds) -> Floats:
-    """Probabilities of shape (n,) to which model, weights of a blend and calibrator brought nothing of the row's fold.
+    """Probabilities of shape (n,) from models, weights of a blend and calibrators that were not fitted on the row.
 
     The out-of-fold margins come from models that did not see the row, but one calibrator was fitted on all of them;
-    here the other folds' margins give each fold its own, of the same kind.
+    here the other folds' margins give each fold its own, of the same kind. Only what is chosen for all folds at once
+    has seen every row: the number of rounds, or C, and the kind of calibrator.
 
     Parameters
     ----------

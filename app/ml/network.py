@@ -15,7 +15,7 @@ from app.ml.scaling import CHUNK, Scaling, fit_scaling
 
 N_BACKGROUND = 32  # rows that explanations start from
 _MAX_STEPS = 500  # an epoch: more rows make larger batches, not a longer fit
-_MAX_CELLS = 2**20  # numbers at a time in an explanation: 8 MB
+_MAX_CELLS = 2**20  # numbers in the largest array of an explanation: 8 MB
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ class NetworkModel(OneFile):
         orders = self._orders(int(owners.max()) + 1)
         starts = np.repeat(self.background, 2, axis=0)
         found = np.empty((len(X), orders.shape[1]))
-        step = max(1, _MAX_CELLS // (len(orders) * self.stages[-1].output.size))
+        walks, n_features, n_units = *orders.shape, self.stages[-1].output.size
+        step = max(1, _MAX_CELLS // max(walks * n_units, walks * n_features, n_features * n_units))
         for begin in range(0, len(X), step):
             inputs = _inputs(self.scaling, X[begin : begin + step])
             found[begin : begin + step] = _walk(self.stages[-1], inputs, starts, orders, owners)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tracemalloc
 from itertools import permutations
 
 import numpy as np
@@ -118,6 +119,18 @@ def test_one_row_is_explained_like_many_and_the_same_twice() -> None:
     many = model.native_contributions(np.tile(X, (10, 1)))
     np.testing.assert_allclose(model.native_contributions(X[3:4])[0], many[3], atol=1e-12)
     np.testing.assert_array_equal(many[: len(X)], model.native_contributions(X))
+
+
+def test_what_an_explanation_holds_is_bounded_however_wide_the_rows() -> None:
+    X = np.random.default_rng(0).normal(size=(1500, 200)).astype(np.float32)
+    model = learner_of(hidden_units=1, n_epochs=1).fit(X, (X[:, 0] > 0) * 1.0, n_rounds=1, n_threads=1)
+    tracemalloc.start()
+    try:
+        model.native_contributions(X)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 50 * 2**20  # a number for each row, walk and feature would be 146 MB
 
 
 def test_the_columns_of_a_feature_are_walked_through_together(data: Data) -> None:
