@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.ml.params import validate_params
+from app.ml.kinds.params import validate_params
 from app.schemas.config import CONFIGS, ModelConfig
 
 DRIVER = "postgresql+asyncpg"

@@ -22,7 +22,7 @@ from scipy.special import expit
 from app.ml.calibration import fit_platt
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.models import ModelKind, make_learner
+from app.ml.kinds.models import ModelKind, make_learner
 from app.ml.recipe import Folds, fit_by_recipe
 from app.ml.split import deal_folds
 from app.schemas.config import ModelConfig

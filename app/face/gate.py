@@ -12,7 +12,7 @@ from app.face.training import TrainedModel
 from app.ml.frame import Floats, Frame
 from app.ml.gate import Evidence, Judgement, Production, judge
 from app.ml.instants import Bools, fair_rows
-from app.ml.models import ModelKind
+from app.ml.kinds.models import ModelKind
 from app.schemas.config import EvaluationConfig
 from app.services.training_rows import among, row_instants
 

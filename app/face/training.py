@@ -125,7 +125,7 @@ class ModelTrainer:
         ------
         FrameError
             A ValueError: what can't be used as it is, naming the column or argument.
-        TrainingError, app.ml.split.SplitError, app.ml.params.ParamsError
+        TrainingError, app.ml.split.SplitError, app.ml.kinds.params.ParamsError
             ValueErrors: too few churners, or parameters that can't be used.
         app.errors.LeaksFound
             Where a column knows the outcome; leave it out, or accept the finding by name in `accept_leaks`.

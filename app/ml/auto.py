@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from app.ml.blend import fit_weights
 from app.ml.calibration import FITS
 from app.ml.frame import Floats
-from app.ml.models import ModelKind
+from app.ml.kinds.blend import fit_weights
+from app.ml.kinds.models import ModelKind
 from app.ml.recipe import Fitted, Folds
 from app.stats.arrays import Clusters, clustered_mean
 from app.stats.calibration import log_loss, log_losses

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.models import Learner, Model
+from app.ml.kinds.models import Learner, Model
 from app.ml.recipe import Folds, fold_fitter, walk_rounds
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.ml.calibration import Calibrator, calibrator_from_json
 from app.ml.encoding import Encoder, Value
-from app.ml.models import FILE_NAMES, ModelKind
+from app.ml.kinds.models import FILE_NAMES, ModelKind
 from app.ml.profile import Profile
 
 MAX_BUNDLE_BYTES = 256 * 2**20

@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.ml.blend import BlendModel
-from app.ml.boosters import LightGBMModel, XGBoostModel
 from app.ml.encoding import Encoder, Matrix, Value, find_column
 from app.ml.frame import Feature, Floats
-from app.ml.models import Model, ModelKind, explanations_of
-from app.ml.network import NetworkModel
+from app.ml.kinds.blend import BlendModel
+from app.ml.kinds.boosters import LightGBMModel, XGBoostModel
+from app.ml.kinds.models import Model, ModelKind, explanations_of
+from app.ml.kinds.network import NetworkModel
 
 # Below so many rows WOODELF's fixed cost per tree exceeds the booster's own cost per row (100 trees of depth 6, timed).
 _MIN_ROWS_WOODELF: dict[type[Model], int] = {XGBoostModel: 2_000, LightGBMModel: 5_000}

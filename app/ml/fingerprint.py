@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from app.ml.encoding import as_levels, find_column
 from app.ml.frame import Feature, FeatureKind, Frame
-from app.ml.models import ModelKind
+from app.ml.kinds.models import ModelKind
 from app.ml.split import Sides
 
 _LIBRARIES = {

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.ml.auto import KINDS, KindChoice, choose_kind, held_out_probabilities
-from app.ml.blend import BOOSTER, LOGISTIC, SHALLOW, fit_blend
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.models import ModelKind, make_learner
-from app.ml.params import effective_params, shallow_config
+from app.ml.kinds.blend import BOOSTER, LOGISTIC, SHALLOW, fit_blend
+from app.ml.kinds.models import ModelKind, make_learner
+from app.ml.kinds.params import effective_params, shallow_config
 from app.ml.recipe import Fitted, Folds, Progress, fit_base_rate, fit_by_recipe
 from app.ml.rows import Rows
 from app.schemas.config import ModelConfig, ModelType

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from app.ml.calibration import Calibrator, Platt, choose_calibrator, fit_line
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.linear import C_PATH, TunedLogisticLearner
-from app.ml.models import Learner, Model, PrefixLearner, SharingLearner, StagedModel
+from app.ml.kinds.linear import C_PATH, TunedLogisticLearner
+from app.ml.kinds.models import Learner, Model, PrefixLearner, SharingLearner, StagedModel
 from app.stats.calibration import log_loss
 
 Folds = npt.NDArray[np.int64]

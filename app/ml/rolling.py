@@ -13,8 +13,8 @@ from app.ml.calibration import fit_platt
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats, Instants
 from app.ml.instants import Bools
+from app.ml.kinds.models import Learner, Model
 from app.ml.metrics import known, known_interval, spread
-from app.ml.models import Learner, Model
 from app.ml.rows import Rows
 from app.stats.calibration import log_loss, mean_error
 from app.stats.ranking import auc_estimate

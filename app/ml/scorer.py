@@ -10,7 +10,7 @@ from app.ml.bundle import Bundle, BundleError
 from app.ml.encoding import EncodingError, Matrix, Value
 from app.ml.explain import Reason, contributions, row_reasons, table_reasons
 from app.ml.frame import FeatureKind, Floats
-from app.ml.model_files import read_model
+from app.ml.kinds.model_files import read_model
 
 _ARROW_TYPES = {
     FeatureKind.NUMERIC: pa.float64(),

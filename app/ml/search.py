@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from app.ml.bench import Bench, Outcome
-from app.ml.models import ModelKind, make_learner
+from app.ml.kinds.models import ModelKind, make_learner
 from app.ml.rows import Rows
 from app.ml.search_space import Dimension, Space, point_of, resolve_space, with_params
 from app.ml.trials import Searched, Trial, TrialState, is_hopeless

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.ml.params import ParamsError, effective_params
+from app.ml.kinds.params import ParamsError, effective_params
 from app.schemas.config import ModelConfig, ModelType, SearchConfig, SearchRange
 
 

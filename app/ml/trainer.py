@@ -17,8 +17,8 @@ from app.ml.explain import summarise
 from app.ml.fingerprint import library_versions
 from app.ml.fitting import fit_pair
 from app.ml.frame import Feature, Floats, Frame
-from app.ml.models import ModelKind
-from app.ml.params import validate_params
+from app.ml.kinds.models import ModelKind
+from app.ml.kinds.params import validate_params
 from app.ml.profile import Profile, profile_scores
 from app.ml.recipe import Fitted
 from app.ml.report import FittedModel, TrainingResult, report
@@ -82,8 +82,8 @@ def train(
 
     Raises
     ------
-    TrainingError, app.ml.split.SplitError, app.ml.encoding.EncodingError, app.ml.params.ParamsError,
-    app.ml.boosters.FitError
+    TrainingError, app.ml.split.SplitError, app.ml.encoding.EncodingError, app.ml.kinds.params.ParamsError,
+    app.ml.kinds.boosters.FitError
         All of them ValueErrors: rows or parameters that can't be used.
     app.ml.explain.ExplanationError
         Where SHAP values can't be computed.
@@ -128,7 +128,7 @@ def predict_test(
 
     Raises
     ------
-    TrainingError, app.ml.split.SplitError, app.ml.encoding.EncodingError, app.ml.params.ParamsError
+    TrainingError, app.ml.split.SplitError, app.ml.encoding.EncodingError, app.ml.kinds.params.ParamsError
         As `train` does.
     """
     validate_params(model)

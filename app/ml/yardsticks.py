@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from app.ml.baselines import Baseline, compare
-from app.ml.blend import BOOSTER, LOGISTIC, SHALLOW, BlendModel, SettledBlendLearner
 from app.ml.bundle import Bundle
-from app.ml.models import Learner, ModelKind, make_learner
-from app.ml.params import shallow_config
+from app.ml.kinds.blend import BOOSTER, LOGISTIC, SHALLOW, BlendModel, SettledBlendLearner
+from app.ml.kinds.models import Learner, ModelKind, make_learner
+from app.ml.kinds.params import shallow_config
 from app.ml.report import TrainingResult, clusters_of
 from app.ml.rolling import UNDATED, RollingOrigins, roll
 from app.ml.rows import Rows

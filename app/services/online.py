@@ -15,7 +15,7 @@ from app.errors import NotFound, RowsDoNotFit
 from app.ml.encoding import EncodedFeature
 from app.ml.explain import Reason
 from app.ml.frame import FeatureKind
-from app.ml.models import explanations_of
+from app.ml.kinds.models import explanations_of
 from app.ml.scorer import ScoredRow, Scorer
 from app.ml.tiers import tiers_at
 from app.schemas.config import ScoringConfig

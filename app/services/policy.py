@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import FieldError, InvalidRequest
-from app.ml.params import ParamsError, validate_params
+from app.ml.kinds.params import ParamsError, validate_params
 from app.schemas.config import CONFIGS, Config, EvaluationConfig, ModelConfig
 from app.settings import Settings
 from app.tables import Dataset, GatePolicy

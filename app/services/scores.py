@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.errors import NotFound, NothingScored
-from app.ml.models import ModelKind, explanations_of
+from app.ml.kinds.models import ModelKind, explanations_of
 from app.schemas.common import Page, decode_cursor, encode_cursor, page_of
 from app.schemas.config import ScoringConfig
 from app.schemas.scoring import AccountScoresOut, Reason, RunOut, ScoreOut, TierName

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.ml.checks.improvement import AS_GOOD_MARGIN
 from app.ml.frame import Feature, Floats
+from app.ml.kinds.models import ModelKind
+from app.ml.kinds.params import asked_params
 from app.ml.metrics import over_folds
-from app.ml.models import ModelKind
-from app.ml.params import asked_params
 from app.ml.trainer import FittedModel, TrainingResult
 from app.ml.trials import Searched
 from app.schemas.config import ModelConfig, ModelType, TrainingConfig

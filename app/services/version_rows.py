@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.ml.models import ModelKind, explanations_of
+from app.ml.kinds.models import ModelKind, explanations_of
 from app.schemas.models import StagePeriodOut, VerdictOut, VersionDetailOut, VersionOut
 from app.schemas.promotions import Stage
 from app.services.ledger import find_vacated

@@ -11,7 +11,7 @@ from app.ml.auto import KINDS, choose_kind, held_out_probabilities
 from app.ml.calibration import fit_platt
 from app.ml.fitting import Fits
 from app.ml.frame import Floats, Frame
-from app.ml.models import ModelKind
+from app.ml.kinds.models import ModelKind
 from app.ml.split import deal_folds, deal_sides
 from app.ml.trainer import TrainingResult
 from app.schemas.config import ModelConfig, ModelType

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.ml.models import ModelKind
+from app.ml.kinds.models import ModelKind
 from benchmarks.calibration import draw, study
 
 

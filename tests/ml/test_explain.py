@@ -14,7 +14,7 @@ from app.ml.explain import (
     value_text,
 )
 from app.ml.frame import Feature, FeatureKind
-from app.ml.model_files import read_model
+from app.ml.kinds.model_files import read_model
 from app.ml.trainer import TrainingResult
 from tests.ml.planted import Data
 

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from app.ml.boosters import FitError
 from app.ml.bundle import Bundle
 from app.ml.frame import Feature, FeatureKind, Frame
+from app.ml.kinds.boosters import FitError
 from app.ml.scorer import Scorer, score_table
 from app.ml.split import deal_sides
 from app.schemas.config import ModelConfig, ModelType

@@ -7,8 +7,8 @@ from sklearn.metrics import log_loss
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.linear import C_PATH
-from app.ml.models import Learner, Model, ModelKind, PrefixLearner, SharingLearner, StagedModel, make_learner
+from app.ml.kinds.linear import C_PATH
+from app.ml.kinds.models import Learner, Model, ModelKind, PrefixLearner, SharingLearner, StagedModel, make_learner
 from app.ml.recipe import Fitted, Folds, fit_by_recipe, walk_rounds
 from app.ml.split import deal_folds
 from app.schemas.config import ModelConfig

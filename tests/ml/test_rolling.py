@@ -11,7 +11,7 @@ from sklearn import metrics as theirs
 from app.ml.calibration import fit_platt
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.models import Learner, Model, ModelKind, make_learner
+from app.ml.kinds.models import Learner, Model, ModelKind, make_learner
 from app.ml.rolling import MAX_ORIGINS, TOO_FEW, UNDATED, RollingOrigins, roll
 from app.ml.rows import Rows, prepare
 from app.schemas.config import ModelConfig, ModelType

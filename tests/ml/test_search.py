@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.ml.bench import Bench
-from app.ml.models import Learner, ModelKind, make_learner
+from app.ml.kinds.models import Learner, ModelKind, make_learner
 from app.ml.recipe import fit_by_recipe
 from app.ml.search import search
 from app.ml.search_space import DEFAULT_SPACES, Dimension, Space, point_of, with_params

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.ml.params import effective_params
+from app.ml.kinds.params import effective_params
 from app.ml.search_space import DEFAULT_SPACES, Dimension, SpaceError, point_of, resolve_space, with_params
 from app.schemas.config import ModelConfig, ModelType, SearchConfig, TrainingConfig
 

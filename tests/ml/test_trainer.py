@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from sklearn import metrics as theirs
 
-from app.ml.models import ModelKind
-from app.ml.params import ParamsError
+from app.ml.kinds.models import ModelKind
+from app.ml.kinds.params import ParamsError
 from app.ml.trainer import TrainingError, TrainingResult, train
 from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 from tests.ml.planted import Data, planted, quick

@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.linear import C_PATH, BaseRateLearner, LogisticLearner, LogisticModel, TunedLogisticLearner
-from app.ml.scaling import fit_scaling
+from app.ml.kinds.linear import C_PATH, BaseRateLearner, LogisticLearner, LogisticModel, TunedLogisticLearner
+from app.ml.kinds.scaling import fit_scaling
 
 
 def made(n: int = 800, seed: int = 0) -> tuple[Matrix, Floats]:

@@ -7,13 +7,13 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from app.ml.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
 from app.ml.encoding import Matrix
-from app.ml.forest import RandomForestLearner
 from app.ml.frame import Floats
-from app.ml.linear import BaseRateLearner, BaseRateModel, LogisticLearner, LogisticModel, TunedLogisticLearner
-from app.ml.network import NetworkLearner, NetworkModel
-from app.ml.params import effective_params
+from app.ml.kinds.boosters import LightGBMLearner, LightGBMModel, XGBoostLearner, XGBoostModel
+from app.ml.kinds.forest import RandomForestLearner
+from app.ml.kinds.linear import BaseRateLearner, BaseRateModel, LogisticLearner, LogisticModel, TunedLogisticLearner
+from app.ml.kinds.network import NetworkLearner, NetworkModel
+from app.ml.kinds.params import effective_params
 from app.schemas.config import ModelConfig, ModelType
 
 
@@ -103,7 +103,7 @@ def make_learner(kind: ModelKind, config: ModelConfig) -> Learner:
 
     Raises
     ------
-    app.ml.params.ParamsError
+    app.ml.kinds.params.ParamsError
         Where a parameter can't be used.
     """
     if kind is ModelKind.BASE_RATE:

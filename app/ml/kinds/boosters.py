@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.one_file import OneFile
+from app.ml.kinds.one_file import OneFile
 
 _N_TOGETHER = 50  # rounds whose leaves are found in one go: memory is bounded, however many rounds there are
 

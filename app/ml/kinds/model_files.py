@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from app.ml.blend import BlendModel
-from app.ml.models import FILE_NAMES, Model, ModelKind, load_model
+from app.ml.kinds.blend import BlendModel
+from app.ml.kinds.models import FILE_NAMES, Model, ModelKind, load_model
 
 
 def read_model(kind: ModelKind, files: Mapping[str, bytes], *, n_threads: int) -> Model:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from app.ml.boosters import XGBoostModel, library_refusals
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
+from app.ml.kinds.boosters import XGBoostModel, library_refusals
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 from app.ml.encoding import Matrix
 from app.ml.explain import contributions
 from app.ml.frame import Floats
-from app.ml.model_files import read_model
-from app.ml.models import ModelKind, explanations_of, make_learner
-from app.ml.network import NetworkLearner, NetworkModel
+from app.ml.kinds.model_files import read_model
+from app.ml.kinds.models import ModelKind, explanations_of, make_learner
+from app.ml.kinds.network import NetworkLearner, NetworkModel
 from app.schemas.config import ModelConfig, ModelType
 from tests.ml.planted import Data, quick
 
@@ -189,5 +189,7 @@ def test_rows_of_another_width_are_refused() -> None:
 def test_rows_that_do_not_fill_a_batch_have_no_more_say_than_others() -> None:
     """The penalty is shared by a batch: two rows left over would shrink all weights, twice an epoch."""
     X, y = rows(1026)
-    full, two_over = (learner_of(n_epochs=20, alpha=3.0).fit(X[:n], y[:n], n_rounds=20, n_threads=1) for n in (1024, 1026))
+    full, two_over = (
+        learner_of(n_epochs=20, alpha=3.0).fit(X[:n], y[:n], n_rounds=20, n_threads=1) for n in (1024, 1026)
+    )
     assert two_over.margins(X).std() == pytest.approx(full.margins(X).std(), rel=0.1)

@@ -1,6 +1,6 @@
 import pytest
 
-from app.ml.params import ParamsError, effective_params, validate_params
+from app.ml.kinds.params import ParamsError, effective_params, validate_params
 from app.schemas.config import ModelConfig, ModelType
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.one_file import OneFile
-from app.ml.scaling import CHUNK, Scaling, fit_scaling
+from app.ml.kinds.one_file import OneFile
+from app.ml.kinds.scaling import CHUNK, Scaling, fit_scaling
 from app.stats.logistic import fit_logistic
 
 # Tried where no C is given, the strongest penalty first.

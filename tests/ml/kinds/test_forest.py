@@ -9,12 +9,12 @@ from scipy.special import expit
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
-from app.ml.boosters import XGBoostModel
 from app.ml.encoding import Matrix
 from app.ml.explain import _woodelf
-from app.ml.forest import RandomForestLearner
 from app.ml.frame import Floats
-from app.ml.models import ModelKind, make_learner
+from app.ml.kinds.boosters import XGBoostModel
+from app.ml.kinds.forest import RandomForestLearner
+from app.ml.kinds.models import ModelKind, make_learner
 from app.ml.trainer import TrainingResult
 from app.schemas.config import ModelConfig, ModelType
 from tests.ml.planted import Data, planted

@@ -7,13 +7,13 @@ import warnings
 import numpy as np
 import pytest
 
-from app.ml.blend import BlendModel, fit_weights
-from app.ml.boosters import LightGBMModel, XGBoostModel
 from app.ml.bundle import BundleError
 from app.ml.calibration import fit_platt
 from app.ml.explain import contributions
-from app.ml.model_files import read_model
-from app.ml.models import ModelKind
+from app.ml.kinds.blend import BlendModel, fit_weights
+from app.ml.kinds.boosters import LightGBMModel, XGBoostModel
+from app.ml.kinds.model_files import read_model
+from app.ml.kinds.models import ModelKind
 from app.ml.scorer import Scorer
 from app.ml.trainer import TrainingResult
 from app.schemas.config import ModelConfig, ModelType

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.one_file import OneFile
-from app.ml.scaling import CHUNK, Scaling, fit_scaling
+from app.ml.kinds.one_file import OneFile
+from app.ml.kinds.scaling import CHUNK, Scaling, fit_scaling
 
 N_BACKGROUND = 32  # rows that explanations start from
 _MAX_STEPS = 500  # an epoch: more rows make larger batches, not a longer fit

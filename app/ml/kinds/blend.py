@@ -10,7 +10,7 @@ import numpy as np
 from app.ml.calibration import choose_calibrator, platt_targets
 from app.ml.encoding import Matrix
 from app.ml.frame import Floats
-from app.ml.models import FILE_NAMES, Learner, Model, ModelKind, load_model
+from app.ml.kinds.models import FILE_NAMES, Learner, Model, ModelKind, load_model
 from app.ml.recipe import Fitted, Folds
 from app.stats.calibration import log_loss
 from app.stats.nonnegative import fit_nonnegative_logistic
