@@ -220,7 +220,7 @@ class NetworkLearner:
 
     def _batch_size(self, n: int) -> int:
         """Batches of about equal size: scikit-learn divides the penalty by it, so a last one of two rows would rule."""
-        n_batches = -(-n // max(self.params["batch_size"], -(-n // _MAX_STEPS)))
+        n_batches = -(-n // max(int(self.params["batch_size"]), -(-n // _MAX_STEPS)))
         return -(-n // n_batches)
 
     def fit(self, X: Matrix, y: Floats, *, n_rounds: int, n_threads: int) -> NetworkModel:

@@ -123,7 +123,7 @@ def test_one_row_is_explained_like_many_and_the_same_twice() -> None:
 
 def test_what_an_explanation_holds_is_bounded_however_wide_the_rows() -> None:
     X = np.random.default_rng(0).normal(size=(1500, 200)).astype(np.float32)
-    model = learner_of(hidden_units=1, n_epochs=1).fit(X, (X[:, 0] > 0) * 1.0, n_rounds=1, n_threads=1)
+    model = learner_of(hidden_units=1, n_epochs=1).fit(X, (X[:, 0] > 0).astype(np.float64), n_rounds=1, n_threads=1)
     tracemalloc.start()
     try:
         model.native_contributions(X)
