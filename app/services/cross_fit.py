@@ -19,7 +19,7 @@ from app.schemas.config import ModelConfig, TrainingConfig
 from app.stats.arrays import Ints
 from app.tables import TrainedModel, Training
 
-# 20 trainings of each recipe: at so many rows and 30 columns about 140 seconds of one core with xgboost's defaults.
+# 20 trainings of each recipe: at so many rows and 30 columns about 120 seconds of one core with xgboost's defaults.
 MAX_ROWS = 50_000
 Plan = Mapping[str, Any] | None
 Progress = Callable[[float], None]
