@@ -14,6 +14,7 @@ MIN_CHURNERS = 20  # under it nothing that compares churners with others can pas
 N_CHECKS = 6  # those that are always on
 STATED_DIFFERENCES = (0.01, 0.02)
 FIRST_LOOK = Look()
+_EPSILON = 1e-16  # the least error that a confidence can have
 
 
 class Measured(Protocol):
@@ -102,8 +103,8 @@ def needed(se: float, y: Floats, *, confidence: float = 0.95, least: float = 0.0
 
 
 def percent(confidence: float) -> str:
-    """A confidence below 1 in words, its error to two digits: late looks are never said to be certain."""
-    digits = max(1 - floor(log10((1 - confidence) * 100)), 0)
+    """A confidence in words, its error to two digits: late looks are not said to be certain."""
+    digits = max(1 - floor(log10(max(1 - confidence, _EPSILON) * 100)), 0)
     return f"{round(confidence * 100, digits):.15g} %"
 
 
