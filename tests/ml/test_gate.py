@@ -326,7 +326,7 @@ def test_power_under_no_harm_counts_both_ways_to_pass() -> None:
     drawn = np.random.default_rng(1).normal(0.0, se, 200_000)
     passes = ((drawn >= -0.01) & (drawn + 1.96 * se >= 0)) | (drawn - 1.96 * se >= -0.01)
     assert found.power.equal == pytest.approx(np.mean(passes), abs=0.005)
-    assert found.power.equal > 0.98  # that the upper end reaches 0 happens 97.5 % of the time
+    assert (found.power.equal or 0) > 0.98  # that the upper end reaches 0 happens 97.5 % of the time
 
 
 @pytest.mark.parametrize(("number", "told"), [(7, "99.82"), (14, "99.952"), (60, "99.9973")])
