@@ -11,6 +11,8 @@ from app.schemas.config import ModelConfig, ModelType
 from tests.ml.planted import Data, planted
 
 N_ACCOUNTS = 400
+OF_OTHERS = (ModelType.BLEND, ModelType.AUTO)  # fits of other kinds, put together
+ALONE = tuple(each for each in ModelType if each not in OF_OTHERS)
 
 
 def dated(n_accounts: int, seed: int = 5) -> Data:
@@ -47,7 +49,7 @@ def bundles(data: Data, model: ModelConfig, n_threads: int) -> tuple[Bundle, Bun
     return found.primary.bundle, found.baseline.bundle
 
 
-@pytest.mark.parametrize("kind", list(ModelType))
+@pytest.mark.parametrize("kind", [*ALONE, *(pytest.param(each, marks=pytest.mark.slow) for each in OF_OTHERS)])
 def test_order_and_threads_have_no_effect(kind: ModelType) -> None:
     data, model = dated(N_ACCOUNTS), ModelConfig(model_type=kind)
     expected = bundles(data, model, 1)
@@ -57,7 +59,7 @@ def test_order_and_threads_have_no_effect(kind: ModelType) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", list(ModelType))
+@pytest.mark.parametrize("kind", ALONE)
 def test_nor_where_the_rows_are_many_chunks(kind: ModelType) -> None:
     data, model = dated(14_000), ModelConfig(model_type=kind)
     expected = bundles(data, model, 1)
