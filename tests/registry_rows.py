@@ -139,7 +139,8 @@ async def add_verdict(session: AsyncSession, number: int, champion: int | None, 
         "bundle_sha256": trained.bundle_sha256,
     }
     job = await add_job(session, dataset, "evaluate")
-    evaluation = Evaluation(version=number, revision_id=training.revision_id, job_id=job.id, **fields | changes)
+    fields |= {"version": number, "revision_id": training.revision_id, "job_id": job.id}
+    evaluation = Evaluation(**fields | changes)
     session.add(evaluation)
     await session.flush()
     return evaluation

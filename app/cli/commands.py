@@ -29,8 +29,11 @@ def in_commands(text: str) -> str:
     return text
 
 
+_OF_VERSION = {"stage": "--stage", "revision": "--revision"}
+
+
 def _with_version(found: re.Match[str]) -> str:
-    return f"holdfast {found['verb']} --version {found['version']}{_options(found['body'], {'stage': '--stage'})}"
+    return f"holdfast {found['verb']} --version {found['version']}{_options(found['body'], _OF_VERSION)}"
 
 
 def _register(found: re.Match[str]) -> str:

@@ -163,15 +163,23 @@ def register(
     print_json(registered) if as_json else show_registered(registered)
 
 
-def evaluate(*, version: VersionOption = None, dataset: DatasetOption = None, as_json: AsJson = False) -> None:
+def evaluate(
+    *,
+    version: VersionOption = None,
+    revision: Annotated[int | None, typer.Option(help="The revision to judge on; by default its own.")] = None,
+    dataset: DatasetOption = None,
+    as_json: AsJson = False,
+) -> None:
     """Put a version before the gate; exits 0 whatever the gate recommends."""
     from app.cli.jobs import finish
     from app.cli.reports import show_evaluation
     from app.schemas.evaluation import EvaluateIn
 
+    body = request(EvaluateIn, revision=revision)
+
     async def action(services: "Services") -> dict[str, Any]:
         number = await _number(services, version or "latest", dataset)
-        return await finish(services, services.evaluation.submit(number, request(EvaluateIn), actor=actor()))
+        return await finish(services, services.evaluation.submit(number, body, actor=actor()))
 
     evaluation = run(action)
     print_json(evaluation) if as_json else show_evaluation(evaluation)

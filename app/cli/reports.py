@@ -23,7 +23,7 @@ def show_gate(evaluation: Json) -> None:
         for check in evaluation["checks"]
     ]
     title = f"The gate on version {evaluation['version']}"
-    show_table(title, ["check", "estimate", "95 % interval", "threshold", "verdict", "in words"], rows)
+    show_table(title, ["check", "estimate", "interval", "threshold", "verdict", "in words"], rows)
     say(f"The gate says {evaluation['recommendation']}{', provisionally' if evaluation['provisional'] else ''}.")
     for sentence in evaluation["sentences"]:
         say(in_commands(sentence))

@@ -14,7 +14,7 @@ from app.ml.checks.improvement import (
     rule_of,
 )
 from app.ml.checks.measures import Measures, Rival
-from app.ml.checks.rules import MIN_CHURNERS, count_churners, passing_confidence
+from app.ml.checks.rules import MIN_CHURNERS, count_churners, passing_confidence, percent
 from app.ml.checks.thresholds import auc_verdict, check_thresholds
 from app.ml.checks.trust import check_calibration, check_distribution, check_stability
 from app.ml.judgement import Check, CrossFit, Evidence, Judgement, Power, Production, Recommendation, Verdict
@@ -30,6 +30,7 @@ _WHOSE = {
     "anchor": "the last version promoted as better",
 }
 _DATED = ("Each fold judges accounts it has not met, at instants it has: how a model ages is not in these figures.",)
+_OF_FOLDS = {"thresholds", "improvement_over_baseline", "improvement_over_production", "calibration"}
 FEW_CHURNERS = 200  # under it one test side says little, and the answer says so: STATISTICS.md section 3
 STATED = 0.02
 N_DRAWS = 1000  # of the bootstrap that is shown beside DeLong's interval
@@ -85,7 +86,7 @@ def judge(evidence: Evidence, config: EvaluationConfig, *, n_draws: int = N_DRAW
             *_baseline_sentence(checks[1], as_good=as_good),
             *_weak_sentence(evidence, config),
             *_look_sentence(evidence, config),
-            *_few_sentence(evidence),
+            *_few_sentence(evidence, checks),
         ),
     )
 
@@ -139,12 +140,14 @@ def _power(evidence: Evidence, measures: Measures, checks: Sequence[Check], conf
             return 0.0
         if not isfinite(error):
             return None
-        if weak:  # the estimate alone must reach the margin, or the half width where that is less
-            reach = max(threshold, -normal_quantile(config.confidence) * error)
-            return pass_probability(true_difference, se=error, threshold=reach, confidence=0.0)
-        return pass_probability(
+        passes = pass_probability(
             true_difference, se=error, threshold=threshold, confidence=confidence, degrees=measures.degrees
         )
+        if not weak:
+            return passes
+        # the estimate alone must reach the margin, or the half width where that is less
+        reach = max(threshold, -normal_quantile(config.confidence) * error)
+        return max(passes, pass_probability(true_difference, se=error, threshold=reach, confidence=0.0))
 
     return Power(
         reference="min_auc" if production is None else "production",
@@ -192,7 +195,7 @@ def _baseline_sentence(check: Check, *, as_good: bool) -> tuple[str, ...]:
     if not as_good or check.estimate is None:
         return ()
     return (
-        f"The logistic baseline is as good or better: the model's AUC is {check.estimate:+.3f} against it. "
+        f"The logistic baseline is not shown to be worse: the model's AUC is {check.estimate:+.3f} against it. "
         f"It is simpler, and can be registered, judged and promoted like any other version.",
     )
 
@@ -209,9 +212,10 @@ def _look_sentence(evidence: Evidence, config: EvaluationConfig) -> tuple[str, .
     look = evidence.look
     if look.number == 1:
         return ()
+    rows = "this test side, which has" if evidence.cross_fit is None else "these labelled rows, which have"
     told = (
-        f"Look {look.number} at this test side, which has judged {look.n_candidates} candidates: to pass takes "
-        f"{passing_confidence(look, config) * 100:.2f} % confidence instead of {config.confidence * 100:g} %."
+        f"Look {look.number} at {rows} judged {look.n_candidates} candidates: to pass takes "
+        f"{percent(passing_confidence(look, config))} confidence instead of {percent(config.confidence)}."
     )
     if look.number < TIRED_LOOK:
         return (told,)
@@ -225,13 +229,15 @@ def _searched_sentence(searched: Sequence[str]) -> tuple[str, ...]:
     return (f"{told} in each fold: this flatters the figures a little.",) if searched else ()
 
 
-def _few_sentence(evidence: Evidence) -> tuple[str, ...]:
+def _few_sentence(evidence: Evidence, checks: Sequence[Check]) -> tuple[str, ...]:
     n_churners, fit = count_churners(evidence.y), evidence.cross_fit
     if fit is not None:
+        own = _list([check.name for check in checks if check.name not in _OF_FOLDS])
         return (
             f"The test side has {n_churners} churners, under {FEW_CHURNERS}: the whole recipe was refitted in "
             f"{len(fit.folds)} x {int(fit.folds[0].max()) + 1} folds over all {fit.y.size:,} labelled rows with "
-            f"{count_churners(fit.y)} churners. These figures judge the recipe, not these very bytes.",
+            f"{count_churners(fit.y)} churners. These figures judge the recipe, not these very bytes. "
+            f"{own.capitalize()} judge the version itself.",
             *(_DATED if fit.dated else ()),
             *_searched_sentence(fit.searched),
         )

@@ -98,7 +98,7 @@ def _stored(verdict: Evaluation) -> DecisionOut:
 
 def _judge(evidence: Evidence, policy: EvaluationConfig) -> DecisionOut:
     evidence = evidence if policy.evidence == "auto" else replace(evidence, cross_fit=None)
-    judgement = judge(evidence, policy, n_draws=0)  # the bootstrap is only shown, and takes most of the time
+    judgement = judge(evidence, policy, n_draws=0)  # the bootstrap is only shown, not judged by
     return DecisionOut(
         recommendation=judgement.recommendation.value,
         provisional=judgement.provisional,

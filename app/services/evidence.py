@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 from app.db import Sessions
 from app.errors import Conflict
 from app.ml.encoding import EncodingError
-from app.ml.fingerprint import row_keys, training_data_hash
+from app.ml.fingerprint import row_keys
 from app.ml.frame import Floats, Frame
 from app.ml.gate import Evidence, Production
 from app.ml.instants import Bools, fair_rows
@@ -22,6 +21,7 @@ from app.ml.segments import cut_segments
 from app.services.bundles import Bundles
 from app.services.candidate import Candidate, knowledge_of, read_made_by
 from app.services.cross_fit import MAX_ROWS, Made, Progress, cross_fit, too_many_rows, wants_cross_fit
+from app.services.evidence_rows import TestRows, describe, instants_of, is_own, why_unfair
 from app.services.frames import Frames
 from app.services.revisions import get_revision
 from app.services.row_source import RowSource
@@ -51,20 +51,6 @@ class _Rival:
     @property
     def made(self) -> Made:
         return Made(self.name, self.trained, self.training, self.scorer.bundle.plan)
-
-
-@dataclass(frozen=True)
-class _TestRows:
-    """The rows that judge: fair to the candidate, by account and then instant."""
-
-    rows: TrainingRows
-    frame: Frame
-    known: Bools
-    used: Bools
-
-    def fair_to(self, training: Training) -> Bools:
-        """Of these rows, those that are fair to another version too."""
-        return fair_rows(_instants(self.frame), self.used, knowledge_of(training))
 
 
 @dataclass(frozen=True)
@@ -145,7 +131,7 @@ class EvidenceRoom:
         )
         keys, rows = (
             await asyncio.to_thread(row_keys, test.frame),
-            _describe(candidate, test, active.n, active.scores.size),
+            describe(candidate, test, active.n, active.scores.size),
         )
         gathered = Gathered(evidence, keys, keys[evidence.y == 1], rows)
         if not cross_fitted or not wants_cross_fit(test.rows.frame, int(evidence.y.sum())):
@@ -155,7 +141,7 @@ class EvidenceRoom:
         return await self._in_folds(candidate, test, gathered, versions, progress)
 
     async def _in_folds(
-        self, candidate: Candidate, test: _TestRows, gathered: Gathered, versions: dict[str, Made], progress: Progress
+        self, candidate: Candidate, test: TestRows, gathered: Gathered, versions: dict[str, Made], progress: Progress
     ) -> Gathered:
         """The same evidence with the recipes of these versions refitted in folds, where the rows are not too many."""
         every = test.rows.frame
@@ -172,18 +158,18 @@ class EvidenceRoom:
         churner_keys = (await asyncio.to_thread(row_keys, every))[fit.y == 1]
         return replace(gathered, evidence=replace(gathered.evidence, cross_fit=fit), churner_keys=churner_keys)
 
-    async def _test_rows(self, candidate: Candidate, plan: Plan) -> _TestRows:
+    async def _test_rows(self, candidate: Candidate, plan: Plan) -> TestRows:
         """The test side of the revision: as it was split at training, or of what has matured in a newer one."""
         training = candidate.training
         source = await self._frames.open(candidate.dataset, candidate.revision, plan)
-        own = _is_own(candidate)
+        own = is_own(candidate)
         rows = await self._frames.training_rows(
             candidate.dataset, source, split=training.split["kind"], like=training.split if own else None
         )
         async with self._sessions() as session:
             used_accounts = await read_used_accounts(session, candidate.dataset.id)
         used = among(rows.frame.accounts, pa.array(used_accounts, pa.string()))
-        fair = fair_rows(_instants(rows.frame), used, knowledge_of(training))
+        fair = fair_rows(instants_of(rows.frame), used, knowledge_of(training))
         at = np.flatnonzero((rows.sides == "test") & fair)
         if not at.size:
             raise Conflict(
@@ -191,7 +177,7 @@ class EvidenceRoom:
                 hint="Evaluate on its own revision, or wait until rows mature that are newer than what it knows.",
             )
         known = rows.known if own else await self._known(candidate, rows, plan)
-        return _TestRows(rows, rows.frame.take(at), known[at], used[at])
+        return TestRows(rows, rows.frame.take(at), known[at], used[at])
 
     async def _known(self, candidate: Candidate, rows: TrainingRows, plan: Plan) -> Bools:
         """Rows of a newer revision whose account the version learned from: a split of that revision can't tell."""
@@ -222,7 +208,7 @@ class EvidenceRoom:
         return _Rival(version, await self._bundles.load(version), trained, training)
 
     async def _production(
-        self, candidate: Candidate, test: _TestRows, champion: _Rival | None, anchor: _Rival | None, active: _Active
+        self, candidate: Candidate, test: TestRows, champion: _Rival | None, anchor: _Rival | None, active: _Active
     ) -> Production | None:
         """The champion, and the anchor where there is one, on the rows that are fair to them too."""
         if champion is None:
@@ -236,7 +222,7 @@ class EvidenceRoom:
             version=champion.version,
             p=await self._score_rival(candidate, test, champion),
             fair=fair,
-            unfair="" if fair.any() else _why_unfair(test, other),
+            unfair="" if fair.any() else why_unfair(test, other.name, other.training),
             same_recipe=candidate.same_recipe,
             active_scores=theirs.scores,
             active_paired=theirs.of(active.accounts),
@@ -244,7 +230,7 @@ class EvidenceRoom:
             anchor_p=await self._score_rival(candidate, test, anchor) if anchor else None,
         )
 
-    async def _score_rival(self, candidate: Candidate, test: _TestRows, rival: _Rival) -> Floats:
+    async def _score_rival(self, candidate: Candidate, test: TestRows, rival: _Rival) -> Floats:
         """Probabilities of the same rows, from the features as the rival's own plan has them."""
         frame = await self._as_built(candidate, test.rows, test.frame, rival.scorer.bundle.plan)
         return await _score(rival.scorer, frame, rival.name)
@@ -288,18 +274,6 @@ class EvidenceRoom:
             yield chunk
 
 
-def _why_unfair(test: _TestRows, rival: _Rival) -> str:
-    """Why no row of the test side can compare with another version, and what can be done."""
-    end = _told_end(rival.training)
-    if rival.training.split["kind"] == "random":
-        learned = f"{rival.name} learned from all accounts of this test side"
-    else:
-        newest = "" if test.rows.as_of is None else f", whose newest instant is {test.rows.as_of.isoformat()}"
-        learned = f"what {rival.name} learned ends at {end}, after the rows of this test side{newest}"
-    wait = f" of {end} or later" if end else " of other accounts"
-    return f"{learned}. Evaluate on a newer revision (`revision`) once rows{wait} have matured."
-
-
 async def _score(scorer: Scorer, frame: Frame, name: str) -> Floats:
     try:
         return await asyncio.to_thread(scorer.score, frame.features)
@@ -308,70 +282,9 @@ async def _score(scorer: Scorer, frame: Frame, name: str) -> Floats:
         raise Conflict(f"The rows can't be scored with {name}: {error}.", hint=hint) from error
 
 
-def _instants(frame: Frame) -> Any:
-    return None if frame.as_of is None else row_instants(frame)
-
-
 def _keys(frame: Frame) -> list[tuple[str, Any]]:
     instants: Sequence[Any] = [None] * len(frame) if frame.as_of is None else frame.as_of.to_pylist()
     return list(zip(frame.accounts.to_pylist(), instants, strict=True))
-
-
-def _describe(candidate: Candidate, test: _TestRows, n_active: int, n_active_scored: int) -> dict[str, Any]:
-    rows, frame = test.rows, test.frame
-    return {
-        "revision": candidate.revision.number,
-        "side": "test",
-        "as_of": rows.as_of.isoformat() if rows.as_of else None,
-        "n": len(frame),
-        "n_churners": int(np.nansum(frame.churned)) if frame.churned is not None else 0,
-        "n_known": int(test.known.sum()),
-        "n_new": int((~test.known).sum()),
-        "n_active": n_active,
-        "n_active_scored": n_active_scored,
-        "information_end": _told_end(candidate.training),
-        "production_information_end": _told_end(candidate.champion_training),
-        "split": rows.split if _is_own(candidate) else _describe_split(candidate.training, test),
-        "as_trained": _as_trained(candidate, rows),
-        "warnings": list(rows.warnings),
-    }
-
-
-def _told_end(training: Training | None) -> str | None:
-    end = None if training is None else training.information_end
-    return None if end is None else end.astimezone(UTC).isoformat()
-
-
-def _is_own(candidate: Candidate) -> bool:
-    """The revision is the one that the version was trained on."""
-    return bool(candidate.revision.id == candidate.training.revision_id)
-
-
-def _describe_split(training: Training, test: _TestRows) -> dict[str, Any]:
-    """What is true of the version on another revision: it learned from none of its sides, and is judged on one."""
-    frame = test.frame
-    churned = np.asarray(frame.churned, dtype=np.float64)
-    side = {
-        "n_rows": len(frame),
-        "n_accounts": len(frame.accounts.unique()),
-        "n_churned": int(churned.sum()),
-        "churn_rate": float(churned.mean()),
-        "n_known": int(test.known.sum()),
-        "n_new": int((~test.known).sum()),
-    }
-    instants = [] if frame.as_of is None else sorted(frame.as_of.unique().to_pylist(), reverse=True)
-    told = {"test": [each.isoformat() for each in instants]}
-    return {"kind": training.split["kind"], "instants": told, "sides": {"test": side}}
-
-
-def _as_trained(candidate: Candidate, rows: TrainingRows) -> bool | None:
-    """The rows of its training could be rebuilt exactly, whatever came since; None on another revision."""
-    if not _is_own(candidate):
-        return None
-    learned = {each["name"] for each in candidate.trained.report["features"]}
-    features = [each for each in rows.features if each.name in learned]
-    found = training_data_hash(rows.frame, rows.sides, features)
-    return bool(found == candidate.trained.report["training_data_hash"])
 
 
 def _suspected(training: Training) -> tuple[str, ...]:

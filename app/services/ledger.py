@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import take_lock
 from app.schemas.promotions import Stage
-from app.tables import Evaluation, Promotion
+from app.tables import Evaluation, Promotion, Revision
 
 PROMOTION_LOCK = 0x6C6564  # space of the locks under which a dataset's ledger grows
 
@@ -62,6 +62,15 @@ async def find_newest_verdict(session: AsyncSession, version: int) -> Evaluation
     """The newest evaluation of a version that counts: advisory ones don't."""
     query = select(Evaluation).where(Evaluation.version == version, Evaluation.advisory.is_(False))
     return (await session.execute(query.order_by(Evaluation.id.desc()).limit(1))).scalar_one_or_none()
+
+
+async def find_newer_rows(session: AsyncSession, verdict: Evaluation) -> int | None:
+    """The newest revision on which a verdict that counts was given on the same version, where it is a newer one."""
+    judged, own = aliased(Revision), aliased(Revision)
+    query = select(func.max(judged.number)).join(Evaluation, Evaluation.revision_id == judged.id)
+    query = query.where(Evaluation.version == verdict.version, Evaluation.advisory.is_(False))
+    this = select(own.number).where(own.id == verdict.revision_id).scalar_subquery()
+    return await session.scalar(query.where(judged.number > this))
 
 
 async def list_champions(session: AsyncSession) -> dict[int, Promotion]:

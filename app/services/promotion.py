@@ -17,6 +17,7 @@ from app.services.ledger import (
     find_champion,
     find_head,
     find_last_promoted,
+    find_newer_rows,
     find_newest_verdict,
     lock_ledger,
 )
@@ -68,7 +69,10 @@ class Promotions:
     async def _require_fresh(
         self, session: AsyncSession, verdict: Evaluation, version: Version, dataset: Dataset, head: Promotion | None
     ) -> None:
-        """The verdict was on these bytes, against the present champion, by the policy in force."""
+        """The verdict was on these bytes, against the present champion, by the policy in force.
+
+        And on the newest rows that judged the version: else who does not like what these say could go back to others.
+        """
         trained = await session.get_one(TrainedModel, version.trained_model_id)
         champion = head.to_version if head else None
         policy = await gate_in_force(session, dataset, self._settings)
@@ -80,10 +84,13 @@ class Promotions:
             reason = "the verdict was on other bytes"
         elif EvaluationConfig.model_validate(verdict.config) != policy:  # it may not know all that there is by now
             reason = "the policy has changed since the verdict"
+        newer = await find_newer_rows(session, verdict)
+        if newer and not reason:
+            reason = f"it rests on older rows than revision {newer}, which has judged the version"
         if reason:
             raise StaleEvaluation(
                 f"The newest evaluation of version {version.version} no longer holds: {reason}.",
-                hint=_judge(version.version),
+                hint=_judge(version.version, newer),
             )
 
     async def rollback(self, body: RollbackIn, *, if_match: str | None, actor: str) -> PromotionOut:
@@ -167,8 +174,12 @@ def _require_recommended(verdict: Evaluation) -> None:
     )
 
 
-def _judge(version: int) -> str:
-    return f"POST /models/{version}/evaluate (`holdfast evaluate --version {version}`), then promote again."
+def _judge(version: int, revision: int | None = None) -> str:
+    """What to call; on which revision, where it is not just the version's own."""
+    body, option = (f' {{"revision": {revision}}}', f" --revision {revision}") if revision else ("", "")
+    return (
+        f"POST /models/{version}/evaluate{body} (`holdfast evaluate --version {version}{option}`), then promote again."
+    )
 
 
 def _named(version: int | None) -> str:

@@ -12,6 +12,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Clusters = npt.NDArray[Any]
 
+_MOST = float(np.nextafter(1, 0))  # the largest probability below 1, where quantiles are finite
+
 
 class Interval(NamedTuple):
     """The two ends of a confidence interval, both inside it."""
@@ -21,13 +23,16 @@ class Interval(NamedTuple):
 
 
 def normal_quantile(confidence: float) -> float:
-    """The z that holds `confidence` (0..1) of a standard normal between -z and z; 1.96 for .95."""
-    return float(ndtri(0.5 + confidence / 2))
+    """The z that holds `confidence` (0..1) of a standard normal between -z and z; 1.96 for .95, never above 8.3."""
+    return float(ndtri(min(0.5 + confidence / 2, _MOST)))
 
 
 def student_quantile(confidence: float, degrees: int) -> float:
-    """The t that holds `confidence` (0..1) of Student's distribution between -t and t; 2.093 for .95 and 19."""
-    return float(stdtrit(degrees, 0.5 + confidence / 2))
+    """The t that holds `confidence` (0..1) of Student's distribution between -t and t; 2.093 for .95 and 19.
+
+    Never infinite: a confidence next to 1, as one that is shared by many looks, is taken as the largest below it.
+    """
+    return float(stdtrit(degrees, min(0.5 + confidence / 2, _MOST)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.stats.arrays import Bools, Clusters, Floats, Interval, Ints, cluster_codes
 
-_CELLS = 1_000_000  # rows times draws that are held at a time: 8 MB an array
+_CELLS = 100_000  # rows times draws that are held at a time: so few stay in the cache of a core
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class Resampled:
 def bootstrap_aucs(y: Floats, scores: Floats, clusters: Clusters | None = None, *, n_draws: int, seed: int) -> Floats:
     """AUCs of m scores on `n_draws` draws of whole clusters, paired: each draw is the same rows for all scores.
 
-    A draw is a weight for each row: how often its cluster was drawn. Scores are sorted once, so that a draw costs a
-    few passes over the rows; memory is bounded whatever the number of rows and draws.
+    A draw is a whole number for each cluster: how often it was drawn. Scores are sorted once, so that a draw costs a
+    running sum over the rows that stayed, and the churners look up what they passed; memory is bounded whatever the
+    number of rows and draws.
 
     Parameters
     ----------
@@ -64,9 +65,10 @@ def bootstrap_aucs(y: Floats, scores: Floats, clusters: Clusters | None = None, 
     Field, Welsh (2007), Journal of the Royal Statistical Society B 69, 369-390: the randomised cluster bootstrap.
     """
     codes, rng = cluster_codes(clusters, y.size), np.random.default_rng(seed)
-    ranked = [_Ranked.of(score, y == 1) for score in scores]
-    parts = [np.stack([each.weighted_auc(weights) for each in ranked]) for weights in _draw(codes, n_draws, rng)]
-    return np.concatenate(parts, axis=1)
+    n_clusters = int(codes.max()) + 1 if codes.size else 0
+    ranked = [_Ranked.of(score, y == 1, codes) for score in scores]
+    draws = _draw(n_clusters, n_draws, max(1, _CELLS // max(y.size, 1)), rng)
+    return np.concatenate([np.stack([each.weighted_auc(counts) for each in ranked]) for counts in draws], axis=1)
 
 
 def bootstrap_auc(y: Floats, score: Floats, clusters: Clusters | None = None, *, n_draws: int, seed: int) -> Resampled:
@@ -86,41 +88,43 @@ def _known(values: Floats) -> Resampled:
     return Resampled(values[np.isfinite(values)])
 
 
-def _draw(codes: Ints, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """How often each row is drawn: arrays of shape (at most so many draws as fit, n)."""
-    n_clusters = int(codes.max()) + 1 if codes.size else 0
-    at_a_time = max(1, _CELLS // max(codes.size, 1))
+def _draw(n_clusters: int, n_draws: int, at_a_time: int, rng: np.random.Generator) -> Iterator[Ints]:
+    """How often each cluster is drawn: arrays of shape (at most `at_a_time`, clusters)."""
     for begin in range(0, n_draws, at_a_time):
         n = min(at_a_time, n_draws - begin)
         drawn = rng.integers(0, max(n_clusters, 1), size=(n, n_clusters)) + n_clusters * np.arange(n)[:, np.newaxis]
-        counts = np.bincount(drawn.ravel(), minlength=n * n_clusters).reshape(n, n_clusters)
-        yield counts[:, codes].astype(np.float64)
+        yield np.bincount(drawn.ravel(), minlength=n * n_clusters).reshape(n, n_clusters)
 
 
 @dataclass(frozen=True)
 class _Ranked:
-    """One score, sorted: where each group of equal scores begins, and which of the sorted rows churned."""
+    """One score's rows by cluster: those that stayed, in the order of the score, and the churners among them.
 
-    order: Ints
-    starts: Ints
-    positive: Bools
+    Attributes
+    ----------
+    stayed : ndarray of shape (stayed,), the cluster of each
+    churned : ndarray of shape (churned,), the cluster of each
+    below, not_above : ndarray of shape (churned,), how many of those that stayed score less, and at most as much
+    """
+
+    stayed: Ints
+    churned: Ints
+    below: Ints
+    not_above: Ints
 
     @classmethod
-    def of(cls, score: Floats, positive: Bools) -> "_Ranked":
-        order = np.argsort(score, kind="stable")
-        ranked = score[order]
-        starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1])) if score.size else np.empty(0, np.int64)
-        return cls(order, starts, positive[order])
+    def of(cls, score: Floats, positive: Bools, codes: Ints) -> "_Ranked":
+        order, churners = np.argsort(score[~positive], kind="stable"), score[positive]
+        ranked = score[~positive][order]
+        below, not_above = (np.searchsorted(ranked, churners, side) for side in ("left", "right"))
+        return cls(codes[~positive][order], codes[positive], below, not_above)
 
-    def weighted_auc(self, weights: Floats) -> Floats:
-        """Of rows that count so often: shape (draws,)."""
-        if not self.order.size:
-            return np.full(len(weights), np.nan)
-        sorted_weights = weights[:, self.order]
-        churned = np.add.reduceat(np.where(self.positive, sorted_weights, 0.0), self.starts, axis=1)
-        stayed = np.add.reduceat(np.where(self.positive, 0.0, sorted_weights), self.starts, axis=1)
-        below = np.cumsum(stayed, axis=1) - stayed / 2
-        pairs = churned.sum(axis=1) * stayed.sum(axis=1)
+    def weighted_auc(self, counts: Ints) -> Floats:
+        """Where the clusters count so often, shape (draws, clusters): shape (draws,)."""
+        passed = np.zeros((len(counts), self.stayed.size + 1), dtype=np.int64)
+        np.cumsum(counts.take(self.stayed, axis=1), axis=1, out=passed[:, 1:])
+        churned = counts.take(self.churned, axis=1)
+        won_twice = (churned * (passed.take(self.below, axis=1) + passed.take(self.not_above, axis=1))).sum(axis=1)
         with np.errstate(invalid="ignore"):
-            found: Floats = (churned * below).sum(axis=1) / pairs
+            found: Floats = won_twice / (2 * churned.sum(axis=1) * passed[:, -1])
         return found

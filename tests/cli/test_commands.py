@@ -19,6 +19,7 @@ from app.schemas.training import TrainIn
         ('POST /score/batches {"dataset": "a", "version": "2"}', "holdfast score --model-version 2 --dataset a"),
         ('POST /models/4/promote {"stage": "Staging"}', "holdfast promote --version 4 --stage Staging"),
         ("POST /models/4/evaluate {}, for a verdict", "holdfast evaluate --version 4, for a verdict"),
+        ('POST /models/4/evaluate {"revision": 2}', "holdfast evaluate --version 4 --revision 2"),
         ("So: GET /models lists them.", "So: holdfast history lists them."),
         ("GET /promotions/head", "GET /promotions/head"),
         ("Upload them with PUT /datasets/telco/rows.", "Upload them with holdfast import FILE --name telco."),

@@ -92,6 +92,7 @@ def test_a_positive_value_that_does_not_occur(holdfast: Holdfast, months: tuple[
         ("promote", "--stage", "Heaven"),
         ("score", "--model-version", "01"),
         ("evaluate", "--version", "best"),
+        ("evaluate", "--revision", 0),
         ("compare", "--version1", "0", "--version2", "1"),
         ("register",),
         ("rollback",),

@@ -12,10 +12,10 @@ from app.ml.cross_fitting import Recipe, deal_repeats, refit
 from app.ml.evidence_bytes import evidence_from_bytes, evidence_to_bytes
 from app.ml.frame import Feature, FeatureKind, Floats, Frame
 from app.ml.gate import CrossFit, Evidence, Judgement, Production, Recommendation, judge
-from app.ml.judgement import Check, EvidenceKind
+from app.ml.judgement import Check, EvidenceKind, Look
 from app.ml.split import deal_folds
 from app.ml.trainer import train
-from app.schemas.config import EvaluationConfig, ModelConfig, TrainingConfig
+from app.schemas.config import EvaluationConfig, ModelConfig, ProfitConfig, TrainingConfig
 from app.stats.power import pass_probability
 from benchmarks.gate import draw_evidence, draw_scores
 from tests.services.scoring_world import FEATURES, draw_frame
@@ -106,6 +106,22 @@ def draw(seed: int, *, auc: float = 0.8, production_auc: float | None = None, **
     fit = CrossFit(y, folds, p, base, production if production_auc else None, **changes)
     small = draw_evidence(rng, 140, 1 / 7, auc=auc, production_auc=production_auc)
     return replace(small, cross_fit=fit)
+
+
+def test_a_late_look_at_folds_is_not_said_to_be_at_the_test_side() -> None:
+    found = judge(replace(draw(1, production_auc=0.7), look=Look(3, 4)), CONFIG)
+    assert any(each.startswith("Look 3 at these labelled rows, which have judged 4") for each in found.sentences)
+    assert "test side, which has judged" not in " ".join(found.sentences)
+
+
+def test_the_answer_tells_what_judges_the_recipe_from_what_judges_these_bytes() -> None:
+    profit = ProfitConfig(value_per_account=100, contact_cost=1, save_rate=0.5, capacity=0.1, require="positive")
+    for config, own in (
+        (CONFIG, "Distribution, stability judge"),
+        (EvaluationConfig(profit=profit), "Distribution, stability, profit at capacity judge"),
+    ):
+        told = next(each for each in judge(draw(1), config).sentences if "judge the recipe" in each)
+        assert told.endswith(f"These figures judge the recipe, not these very bytes. {own} the version itself.")
 
 
 def check_of(judgement: Judgement, name: str) -> Check:

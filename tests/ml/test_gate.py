@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from app.ml.gate import Evidence, Judgement, Production, Recommendation, Verdict, judge
-from app.ml.judgement import Check
+from app.ml.judgement import Check, Look
 from app.schemas.config import EvaluationConfig
 from app.stats.power import pass_probability
 from benchmarks.gate import draw_evidence, study
 
 CONFIG = EvaluationConfig()
+PRODUCTION = "improvement_over_production"
 
 
 def draw(
@@ -152,7 +153,7 @@ def test_fewer_than_twenty_fair_churners_decide_nothing(n_churners: int) -> None
 def test_a_baseline_that_is_as_good_is_said_so_in_words() -> None:
     found = judge(draw(12, auc=0.78, baseline_auc=0.785), CONFIG)
     assert found.baseline_as_good
-    assert any("logistic baseline is as good or better" in sentence for sentence in found.sentences)
+    assert any("logistic baseline is not shown to be worse" in sentence for sentence in found.sentences)
     assert not judge(draw(12, auc=0.80, baseline_auc=0.70), CONFIG).baseline_as_good
 
 
@@ -299,6 +300,43 @@ def test_power_under_no_harm_is_how_often_it_passes() -> None:
     se = of(found, "improvement_over_production").details["se"]
     drawn = np.random.default_rng(1).normal(0.0, se, 200_000)
     assert found.power.equal == pytest.approx(np.mean((drawn >= -0.01) & (drawn + 1.96 * se >= 0)), abs=0.005)
+
+
+def shown_worse_within_the_margin() -> Evidence:
+    """A difference of about -.003, wholly below 0 and wholly above -.01: many rows, and two scores much alike."""
+    rng, evidence = np.random.default_rng(4), draw(24, n=60_000)
+    shaken = np.clip(evidence.p_model * np.exp(rng.normal(0, 0.13, evidence.y.size)), 0, 1)
+    everywhere = np.ones(evidence.y.size, dtype=bool)
+    return replace(evidence, p_model=shaken, production=Production(7, evidence.p_model, everywhere))
+
+
+def test_no_harm_does_not_say_that_what_is_shown_to_be_worse_is_not() -> None:
+    """It passes for the reason that `not_worse` has: the loss is shown to be within the margin."""
+    check = of(judge(shown_worse_within_the_margin(), EvaluationConfig(promotion_rule="no_harm")), PRODUCTION)
+    assert check.interval is not None
+    assert -0.01 < check.interval.low < check.interval.high < 0
+    assert check.verdict is Verdict.PASS
+    assert "not shown to be worse" not in check.sentence
+    assert "at or above the -0.01" in check.sentence
+
+
+def test_power_under_no_harm_counts_both_ways_to_pass() -> None:
+    found = judge(shown_worse_within_the_margin(), EvaluationConfig(promotion_rule="no_harm"))
+    se = of(found, PRODUCTION).details["se"]
+    drawn = np.random.default_rng(1).normal(0.0, se, 200_000)
+    passes = ((drawn >= -0.01) & (drawn + 1.96 * se >= 0)) | (drawn - 1.96 * se >= -0.01)
+    assert found.power.equal == pytest.approx(np.mean(passes), abs=0.005)
+    assert (found.power.equal or 0) > 0.98  # that the upper end reaches 0 happens 97.5 % of the time
+
+
+@pytest.mark.parametrize(("number", "told"), [(7, "99.82"), (14, "99.952"), (60, "99.9973")])
+def test_no_late_look_is_said_to_be_at_certainty(number: int, told: str) -> None:
+    evidence = replace(draw(25, n=2000, production_auc=0.79), look=Look(number, number + 2))
+    found = judge(evidence, CONFIG)
+    assert f"({told} % interval" in of(found, PRODUCTION).sentence
+    look = next(each for each in found.sentences if each.startswith(f"Look {number}"))
+    assert f"to pass takes {told} % confidence instead of 95 %" in look
+    assert "(100 %" not in json.dumps(found.to_json())
 
 
 def test_without_a_fair_row_the_comparison_is_refused_with_the_reason() -> None:

@@ -69,7 +69,7 @@ async def test_what_the_answer_says(court: Court) -> None:
     said = [[sentence for sentence in each.sentences if sentence.startswith("Look")] for each in verdicts]
     assert said[0] == []
     assert said[1] == [
-        "Look 2 at this test side, which has judged 2 candidates: to pass takes 98.33 % confidence instead of 95 %."
+        "Look 2 at this test side, which has judged 2 candidates: to pass takes 98.3 % confidence instead of 95 %."
     ]
     assert "fresh rows" not in said[3][0]
     assert "fresh rows" in said[4][0]

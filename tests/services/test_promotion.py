@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.container import Services, open_services
 from app.errors import (
@@ -21,7 +22,7 @@ from app.errors import (
 )
 from app.schemas.promotions import PromoteIn, PromotionOut, RollbackIn
 from app.settings import Settings
-from app.tables import Dataset, Job
+from app.tables import Dataset, Job, Revision
 from tests.registry_rows import add_dataset, add_verdict, add_version
 
 BACK = RollbackIn(reason="it scores everybody high")
@@ -44,6 +45,16 @@ async def versions(services: Services) -> list[int]:
 async def judge(services: Services, number: int, champion: int | None, **changes: object) -> None:
     async with services.sessions.begin() as session:
         await add_verdict(session, number, champion, **changes)
+
+
+async def add_revision(session: AsyncSession, number: int) -> int:
+    """Another revision of the one dataset: its id."""
+    first = (await session.scalars(select(Revision))).one()
+    names = ("dataset_id", "data_hash", "n_rows", "n_accounts", "n_labelled", "n_churned", "columns", "created_by")
+    revision = Revision(number=number, **{name: getattr(first, name) for name in names})
+    session.add(revision)
+    await session.flush()
+    return revision.id
 
 
 async def promote(services: Services, number: int, if_match: str | None = None, **body: object) -> PromotionOut:
@@ -138,6 +149,22 @@ async def test_no_harm_is_marked_in_the_ledger_and_moves_no_anchor(services: Ser
     entry = await crown(services, 2, 1, rule="no_harm")
     assert (entry.rule, entry.weak_evidence, entry.anchor_version) == ("no_harm", True, 1)
     assert not (await crown(services, 3, 2)).weak_evidence
+
+
+async def test_a_verdict_on_older_rows_does_not_outdo_one_on_newer(services: Services, versions: list[int]) -> None:
+    """Who does not like what new outcomes say can't go back to the rows of before."""
+    async with services.sessions.begin() as session:
+        newer = await add_revision(session, 2)
+    await judge(services, 1, None, revision_id=newer, recommendation="hold")
+    await judge(services, 1, None)
+    with pytest.raises(StaleEvaluation) as caught:
+        await promote(services, 1)
+    assert "rests on older rows than revision 2, which has judged the version" in caught.value.detail
+    assert 'POST /models/1/evaluate {"revision": 2}' in caught.value.advice
+    await judge(services, 2, None, revision_id=newer, advisory=True)
+    await crown(services, 2, None)  # what is advisory counts for nothing
+    await judge(services, 1, 2, revision_id=newer)
+    assert (await promote(services, 1)).to_version == 1
 
 
 async def test_a_better_version_is_the_new_anchor(services: Services, versions: list[int]) -> None:

@@ -59,11 +59,17 @@ class Comparison:
         return self.found.value >= self.threshold
 
     @property
+    def weakly_passes(self) -> bool:
+        """By the rule `no_harm`, what is not shown to be worse passes where its estimate meets the threshold."""
+        not_worse = self.found.interval(self.config.confidence).high >= 0
+        return self.rule == "no_harm" and self.right_side and not_worse
+
+    @property
     def verdict(self) -> Verdict:
         """Fewer than 20 rows of either class decide nothing."""
         if too_few(self.labels):
             return Verdict.INSUFFICIENT
-        if self.rule == "no_harm" and self.right_side and self.found.interval(self.config.confidence).high >= 0:
+        if self.weakly_passes:
             return Verdict.PASS
         return verdict_at_least(self.found, self.threshold, self.config, look=self.look)
 
@@ -93,7 +99,7 @@ class Comparison:
             undecided = would_decide(self.details["churners_needed"])
             return f"{told}: that can't be told from the {self.threshold:+.2f} asked for.{undecided}"
         ruling = "at or above" if self.verdict is Verdict.PASS else "below"
-        if self.rule == "no_harm" and self.verdict is Verdict.PASS:
+        if self.verdict is Verdict.PASS and self.weakly_passes:
             return (
                 f"{told}: not shown to be worse, and the estimate is at or above the {self.threshold:+.2f} asked for."
             )
@@ -147,9 +153,9 @@ def check_production(evidence: Evidence, config: EvaluationConfig) -> Check:
     """AUC above production's, on the rows fair to both, by the promotion rule in force.
 
     `better` asks for `min_improvement_over_production`; `not_worse` for no more than `not_worse_margin` below, and the
-    same against the anchor, the last version promoted as better. `no_harm` asks of either for an estimate no more than
-    that margin below, and an interval that is not wholly below 0: weak evidence, the same at every look. Without rows
-    that are fair to both the comparison is refused.
+    same against the anchor, the last version promoted as better. `no_harm` takes that, and also of either an estimate
+    no more than that margin below with an interval that is not wholly below 0: weak evidence, the same at every look.
+    Without rows that are fair to both the comparison is refused.
     """
     production = evidence.production
     if production is None:

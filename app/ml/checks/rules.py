@@ -1,6 +1,6 @@
 """What all checks share: when an interval passes or fails, how few is too few, and how to say it."""
 
-from math import isfinite, sqrt
+from math import floor, isfinite, log10, sqrt
 from typing import Any, Protocol
 
 from app.ml.frame import Floats
@@ -14,6 +14,7 @@ MIN_CHURNERS = 20  # under it nothing that compares churners with others can pas
 N_CHECKS = 6  # those that are always on
 STATED_DIFFERENCES = (0.01, 0.02)
 FIRST_LOOK = Look()
+_EPSILON = 1e-16  # the least error that a confidence can have
 
 
 class Measured(Protocol):
@@ -101,11 +102,17 @@ def needed(se: float, y: Floats, *, confidence: float = 0.95, least: float = 0.0
     }
 
 
+def percent(confidence: float) -> str:
+    """A confidence in words, its error to two digits: late looks are not said to be certain."""
+    digits = max(1 - floor(log10(max(1 - confidence, _EPSILON) * 100)), 0)
+    return f"{round(confidence * 100, digits):.15g} %"
+
+
 def span(interval: Interval, confidence: float) -> str:
     """The interval in words; nothing where it is not known."""
     if not all(map(isfinite, interval)):
         return ""
-    return f" ({confidence * 100:.3g} % interval {interval.low:.3f} to {interval.high:.3f})"
+    return f" ({percent(confidence)} interval {interval.low:.3f} to {interval.high:.3f})"
 
 
 def few(y: Floats) -> str:

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from app.schemas.config.base import Config, Number, Share, Whole
 from app.schemas.config.training import FeatureName
 
+MOST_MONEY = 1e12  # of one account, in any currency; its squares are summed over rows and must stay finite
+
 
 class ProbabilityCut(Config):
     """Accounts at or above this probability are flagged."""
@@ -35,8 +37,10 @@ Cutoff = Annotated[ProbabilityCut | TierCut | TopShareCut, Field(discriminator="
 class ProfitConfig(Config):
     """What contacting an account is assumed to bring, in units of money; none of it can be seen in the data."""
 
-    value_per_account: Annotated[Number, Field(gt=0)] = Field(description="Lost with an account that churns.")
-    contact_cost: Annotated[Number, Field(ge=0)] = Field(description="Of contacting one account.")
+    value_per_account: Annotated[Number, Field(gt=0, le=MOST_MONEY)] = Field(
+        description="Lost with an account that churns."
+    )
+    contact_cost: Annotated[Number, Field(ge=0, le=MOST_MONEY)] = Field(description="Of contacting one account.")
     save_rate: Annotated[Number, Field(gt=0, le=1)] = Field(
         description="Share of those who would churn, and stay because they are contacted."
     )
@@ -46,7 +50,7 @@ class ProfitConfig(Config):
     require: Literal["positive", "not_below_production"] | None = Field(
         default=None, description="Makes the profit at capacity a check of the gate."
     )
-    max_loss: Annotated[Number, Field(ge=0)] = Field(
+    max_loss: Annotated[Number, Field(ge=0, le=MOST_MONEY)] = Field(
         default=0.0, description="Per account judged: what `not_below_production` lets pass."
     )
 

@@ -4,6 +4,7 @@ import pytest
 from app.ml.checks.rules import (
     failing_confidence,
     needed,
+    percent,
     span,
     too_few,
     verdict_at_least,
@@ -59,3 +60,8 @@ def test_what_is_not_known_is_not_said() -> None:
     assert span(Interval(float("nan"), 1.0), 0.95) == ""
     assert span(Interval(0.7, 0.8), 0.95) == " (95 % interval 0.700 to 0.800)"
     assert would_decide({}) == ""
+
+
+@pytest.mark.parametrize("confidence", [0.95, 1 - 0.05 / 6, 0.9999999, float(np.nextafter(1, 0)), 1.0])
+def test_every_confidence_can_be_said(confidence: float) -> None:
+    assert float(percent(confidence).removesuffix(" %")) / 100 == pytest.approx(confidence, abs=1e-3)
