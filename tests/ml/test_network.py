@@ -176,5 +176,7 @@ def test_rows_of_another_width_are_refused() -> None:
 def test_rows_that_do_not_fill_a_batch_have_no_more_say_than_others() -> None:
     """The penalty is shared by a batch: two rows left over would shrink all weights, twice an epoch."""
     X, y = rows(1026)
-    full, two_over = (learner_of(n_epochs=20, alpha=3.0).fit(X[:n], y[:n], n_rounds=20, n_threads=1) for n in (1024, 1026))
+    full, two_over = (
+        learner_of(n_epochs=20, alpha=3.0).fit(X[:n], y[:n], n_rounds=20, n_threads=1) for n in (1024, 1026)
+    )
     assert two_over.margins(X).std() == pytest.approx(full.margins(X).std(), rel=0.1)
