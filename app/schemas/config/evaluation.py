@@ -124,7 +124,7 @@ class EvaluationConfig(Config):
     n_top_features: Annotated[Whole, Field(ge=2, le=100)] = Field(
         default=10, description="Leading features whose order is compared."
     )
-    confidence: Annotated[Number, Field(ge=0.5, lt=1)] = Field(
+    confidence: Annotated[Number, Field(ge=0.5, le=0.9999)] = Field(
         default=0.95, description="Of the intervals that must pass, at the first look at a test side; each look adds."
     )
     evidence: Literal["auto", "test_side"] = Field(
