@@ -59,7 +59,7 @@ def test_a_model_below_the_bar_is_rejected() -> None:
     found = judge(draw(2, auc=0.62, baseline_auc=0.58), CONFIG)
     assert of(found, "thresholds").verdict is Verdict.FAIL
     assert found.recommendation is Recommendation.REJECT
-    assert found.sentences[0] == "Reject: thresholds failed."
+    assert found.sentences[0] == f"Reject for thresholds: {of(found, 'thresholds').sentence}"
 
 
 def test_few_churners_and_no_production_promote_provisionally() -> None:
@@ -76,7 +76,7 @@ def test_provisional_asks_every_estimate_to_be_on_the_right_side() -> None:
     check = of(found, "improvement_over_baseline")
     assert (check.verdict, check.right_side) == (Verdict.INSUFFICIENT, False)
     assert found.recommendation is Recommendation.HOLD
-    assert "improvement over baseline" in found.sentences[0]
+    assert found.sentences[0].endswith(f"for improvement over baseline: {check.sentence}")
 
 
 def test_with_production_too_little_evidence_means_hold() -> None:
@@ -152,7 +152,7 @@ def test_fewer_than_twenty_fair_churners_decide_nothing(n_churners: int) -> None
 def test_a_baseline_that_is_as_good_is_said_so_in_words() -> None:
     found = judge(draw(12, auc=0.78, baseline_auc=0.785), CONFIG)
     assert found.baseline_as_good
-    assert any("logistic baseline is as good or better" in sentence for sentence in found.sentences)
+    assert any("logistic baseline is not shown to be worse" in sentence for sentence in found.sentences)
     assert not judge(draw(12, auc=0.80, baseline_auc=0.70), CONFIG).baseline_as_good
 
 
