@@ -19,7 +19,7 @@ class ParamsError(ValueError):
     """
 
     def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f"{key}: {reason}")
+        super().__init__(f"{key}: {reason}" if key else reason)
         self.key = key
         self.reason = reason
 
