@@ -6,18 +6,19 @@ Of the gate a stored document, where there is one, stands in place of the layers
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import FieldError, InvalidRequest
 from app.ml.params import ParamsError, validate_params
 from app.refusals import refusal_words
-from app.schemas.config import CONFIGS, Config, EvaluationConfig, ModelConfig
+from app.schemas.config import CONFIGS, Config, EvaluationConfig, ModelConfig, WholeBar
 from app.settings import Settings
 from app.tables import Dataset, GatePolicy
 
 C = TypeVar("C", bound=Config)
+_BAR: TypeAdapter[EvaluationConfig] = TypeAdapter(WholeBar)
 
 
 def in_force(
@@ -43,6 +44,8 @@ def in_force(
         config = kind.layered(asked, *below)
         if isinstance(config, ModelConfig):
             validate_params(config)
+        if isinstance(config, EvaluationConfig):
+            _BAR.validate_python(config)
     except ParamsError as error:
         raise _refusal(kind, [FieldError(f"/model/{error.key.replace('.', '/')}", error.reason)]) from error
     except ValidationError as error:

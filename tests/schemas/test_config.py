@@ -58,8 +58,6 @@ def test_layers_are_left_as_they_were() -> None:
         {"unknown": 1},
         {"cutoff": {"kind": "top_share", "value": 0}},
         {"confidence": 1 - 2**-53},  # no number of churners would be enough
-        {"min_calibration_slope": 1.5},
-        {"min_calibration_slope": 2, "max_calibration_slope": 1},
     ],
 )
 def test_what_is_no_bar_is_refused(layer: dict[str, object]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from app.schemas.config.base import Config, Number, Share, Whole
 from app.schemas.config.training import FeatureName
@@ -138,8 +138,12 @@ class EvaluationConfig(Config):
     list_stability: ListStabilityConfig | None = Field(default=None, description="Turns the check `list_stability` on.")
     leak_suspicion: LeakSuspicionConfig | None = Field(default=None, description="Turns the check `leak_suspicion` on.")
 
-    @model_validator(mode="after")
-    def _slopes_ordered(self) -> Self:
-        if self.min_calibration_slope > self.max_calibration_slope:
-            raise ValueError("min_calibration_slope must not be above max_calibration_slope: no model could pass")
-        return self
+
+def _require_passable(bar: EvaluationConfig) -> EvaluationConfig:
+    """Refuse a bar that no model could pass; apart from the model: layers are partial, and old documents are read."""
+    if bar.min_calibration_slope > bar.max_calibration_slope:
+        raise ValueError("min_calibration_slope must not be above max_calibration_slope: no model could pass")
+    return bar
+
+
+WholeBar = Annotated[EvaluationConfig, AfterValidator(_require_passable)]
