@@ -126,7 +126,7 @@ def test_a_blend_that_was_chosen_says_why_and_of_what_it_is_made(report: dict[st
         {"name": "shallow", "kind": "xgboost", "weight": 0.654, "spread": 1.0, "n_rounds": 1076},
         {"name": "logistic", "kind": "logistic", "weight": 0.358, "spread": 0.6, "n_rounds": 1},
     ]
-    choice = {"kind": "blend", "sentence": "blend has the least out-of-fold log-loss.", "kinds": []}
+    choice: dict[str, Any] = {"kind": "blend", "sentence": "blend has the least out-of-fold log-loss.", "kinds": []}
     card = model_card(ABOUT, report | {"n_rounds": 1, "components": components, "kind_choice": choice})
     assert choice["sentence"] in card
     assert "| shallow | xgboost | 1,076 | 0.654 |" in card
