@@ -163,7 +163,15 @@ def register(
     print_json(registered) if as_json else show_registered(registered)
 
 
-def evaluate(*, version: VersionOption = None, dataset: DatasetOption = None, as_json: AsJson = False) -> None:
+def evaluate(
+    *,
+    version: VersionOption = None,
+    revision: Annotated[
+        int | None, typer.Option(help="The dataset's revision to judge on; by default the version's own.", min=1)
+    ] = None,
+    dataset: DatasetOption = None,
+    as_json: AsJson = False,
+) -> None:
     """Put a version before the gate; exits 0 whatever the gate recommends."""
     from app.cli.jobs import finish
     from app.cli.reports import show_evaluation
@@ -171,7 +179,8 @@ def evaluate(*, version: VersionOption = None, dataset: DatasetOption = None, as
 
     async def action(services: "Services") -> dict[str, Any]:
         number = await _number(services, version or "latest", dataset)
-        return await finish(services, services.evaluation.submit(number, request(EvaluateIn), actor=actor()))
+        body = request(EvaluateIn, revision=revision)
+        return await finish(services, services.evaluation.submit(number, body, actor=actor()))
 
     evaluation = run(action)
     print_json(evaluation) if as_json else show_evaluation(evaluation)
