@@ -17,7 +17,14 @@ def explain_refusal(items: Sequence[Mapping[str, Any]], body: Any) -> InvalidReq
 def _field_error(item: Mapping[str, Any], body: Any) -> FieldError:
     if item["type"] == "json_invalid":
         return FieldError("", f"not valid JSON at character {item['loc'][-1]}")
-    return FieldError(_pointer(_without_tags(item, body)), str(item["msg"]))
+    return FieldError(_pointer(_without_tags(item, body)), refusal_words(item))
+
+
+def refusal_words(item: Mapping[str, Any]) -> str:
+    """What pydantic says, without its own words of what kind of error it is."""
+    if item["type"] == "extra_forbidden":
+        return "is not known here; look for a typing error, or leave it out"
+    return str(item["msg"]).removeprefix("Value error, ")
 
 
 def _without_tags(item: Mapping[str, Any], body: Any) -> tuple[str | int, ...]:

@@ -91,6 +91,18 @@ async def test_a_bad_body_is_a_422_that_points(http: httpx.AsyncClient, content:
         assert answer.json()["errors"][0]["pointer"] == pointer
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"name": "a", "share": 1, "more": 2}', "is not known here; look for a typing error, or leave it out"),
+        (b'{"name": "a", "share": NaN}', "the number at '/share' is not finite"),
+    ],
+)
+async def test_a_refusal_speaks_to_the_caller(http: httpx.AsyncClient, content: bytes, words: str) -> None:
+    answer = await http.post("/echo", content=content, headers={"content-type": "application/json"})
+    assert answer.json()["errors"][0]["detail"] == words
+
+
 async def test_a_large_body_is_refused(http: httpx.AsyncClient) -> None:
     answer = await http.post("/echo", content=b"x" * 2000)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")

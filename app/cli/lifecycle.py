@@ -166,7 +166,9 @@ def register(
 def evaluate(
     *,
     version: VersionOption = None,
-    revision: Annotated[int | None, typer.Option(help="The revision to judge on; by default its own.")] = None,
+    revision: Annotated[
+        int | None, typer.Option(help="The dataset's revision to judge on; by default the version's own.", min=1)
+    ] = None,
     dataset: DatasetOption = None,
     as_json: AsJson = False,
 ) -> None:

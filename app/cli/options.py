@@ -53,12 +53,15 @@ def request(kind: "type[B]", **fields: Any) -> "B":
     """A request body of the fields that were given; what it does not accept is wrong usage, exit code 2."""
     from pydantic import ValidationError
 
+    from app.refusals import refusal_words
+
     try:
         return kind.model_validate({name: value for name, value in fields.items() if value not in (None, {})})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise typer.BadParameter(f"{place}: {first['msg']}" if place else str(first["msg"])) from None
+        words = refusal_words(first)
+        raise typer.BadParameter(f"{place}: {words}" if place else words) from None
 
 
 def parse_document(kind: Any, text: str) -> Any:

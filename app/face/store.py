@@ -19,6 +19,7 @@ from app.container import Services, open_services, open_store
 from app.db import UNREACHABLE
 from app.errors import ConfigurationError, DatabaseUnreachable, FieldError, HoldfastError, InvalidRequest
 from app.local_jobs import JobFailed, WorkerBeside, finish
+from app.refusals import refusal_words
 from app.schemas.jobs import JobOut
 from app.settings import DRIVER, Settings
 
@@ -160,7 +161,7 @@ def request(kind: type[B], **fields: Any) -> B:
     try:
         return kind.model_validate({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
-        errors = [FieldError("/".join(["", *map(str, each["loc"])]), each["msg"]) for each in error.errors()]
+        errors = [FieldError("/".join(["", *map(str, each["loc"])]), refusal_words(each)) for each in error.errors()]
         raise InvalidRequest(f"{errors[0].pointer or '/'}: {errors[0].detail}.", errors=errors) from error
 
 

@@ -163,11 +163,11 @@ def _summary(
     checks: Sequence[Check], deciding: str, recommendation: Recommendation, *, provisional: bool, as_good: bool
 ) -> str:
     decider = next(check for check in checks if check.name == deciding)
-    failed = [check.name for check in checks if check.verdict is Verdict.FAIL]
+    failed = [check for check in checks if check.verdict is Verdict.FAIL]
     if failed:
-        return f"Reject: {_list(failed)} failed."
+        return f"Reject for {_told(failed)}"
     open_checks = [check for check in checks if check.verdict is Verdict.INSUFFICIENT]
-    wrong = [check.name for check in open_checks if not check.right_side]
+    wrong = [check for check in open_checks if not check.right_side]
     if recommendation is Recommendation.HOLD:
         held_by = checks[1] if as_good and decider is checks[0] else decider
         unknown = wrong and "refused" not in decider.details
@@ -180,11 +180,13 @@ def _summary(
     return f"Promote: {decider.sentence}{tail}"
 
 
-def _wrong_side(names: Sequence[str]) -> str:
-    return (
-        f"Hold: the estimate of {_list(names)} is missing or on the wrong side of its threshold, "
-        f"with too little evidence to reject."
-    )
+def _wrong_side(checks: Sequence[Check]) -> str:
+    """In the words of the checks: some have an estimate on the wrong side, others none at all."""
+    return f"Hold, with too little evidence to reject, for {_told(checks)}"
+
+
+def _told(checks: Sequence[Check]) -> str:
+    return f"{_list([check.name for check in checks])}: {' '.join(check.sentence for check in checks)}"
 
 
 def _list(names: Sequence[str]) -> str:

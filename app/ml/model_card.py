@@ -44,20 +44,34 @@ def model_card(about: Json, report: Json) -> str:
         _calibration(report),
         _tiers(report),
         _features(report),
-        _use(about),
+        _use(about, report),
         _made_with(about, report),
     )
     return "\n\n".join(sections) + "\n"
 
 
 def _what(about: Json, report: Json) -> str:
+    rounds = f", with {report['n_rounds']:,} rounds" if report["n_rounds"] > 1 else ""
     return (
         f"# Model card: {about['model_type']} ({about['role']}) on {about['dataset']}\n\n"
         f"A model of kind {about['model_type']} that gives each account of the dataset `{about['dataset']}` a "
         f"calibrated probability of churn. {about['label']} Trained by job {about['job']} on "
-        f"revision {about['revision']}, experiment `{about['experiment']}`, with {report['n_rounds']} rounds; the "
-        f"calibrator is {report['calibrator']['kind']}."
+        f"revision {about['revision']}, experiment `{about['experiment']}`{rounds}; the "
+        f"calibrator is {report['calibrator']['kind']}.{_made_of(report)}"
     )
+
+
+def _made_of(report: Json) -> str:
+    """Why this kind was taken, where several were compared; what a blend adds, a component of weight 0 left out."""
+    choice = report.get("kind_choice")
+    chosen = f"\n\nAll kinds were compared in the same folds: {choice['sentence']}" if choice else ""
+    rows = [
+        (each["name"], each["kind"], f"{each['n_rounds']:,}", _number(each["weight"]))
+        for each in report.get("components", ())
+        if each["weight"]
+    ]
+    added = _table(("component", "kind", "rounds", "weight of its log-odds"), rows)
+    return f"{chosen}\n\n{added}" if rows else chosen
 
 
 def _data(about: Json) -> str:
@@ -113,7 +127,7 @@ def _spread(report: Json) -> str:
 
 def _time(rolled: Json | None) -> str:
     if not rolled or not rolled["origins"]:
-        return f"No scores through time: {(rolled or {}).get('reason') or 'none were asked for'}"
+        return f"No scores through time. {(rolled or {}).get('reason') or 'None were asked for.'}"
     rows = [
         (
             each["as_of"][:10],
@@ -201,12 +215,13 @@ def _features(report: Json) -> str:
     return f"## Features\n\n{told}\n\n" + _table(("feature", "importance", "mean absolute SHAP value (log-odds)"), rows)
 
 
-def _use(about: Json) -> str:
+def _use(about: Json, report: Json) -> str:
+    estimated = ", by an estimate" if (report["shap"] or {}).get("method") == "estimate" else ""
     limits = [
         "The figures hold for accounts like those of the test side; where the world moves they age. Drift and outcomes "
         "are watched with `POST /monitor`.",
         "A score says who is likely to churn, not who would stay if contacted.",
-        "Reasons say what moved the model's score. They are no causes.",
+        f"Reasons say what moved the model's score{estimated}. They are no causes.",
         *about["warnings"],
     ]
     return (
@@ -216,7 +231,8 @@ def _use(about: Json) -> str:
         + "\n\n## How to score\n\n"
         f'`POST /models {{"job_id": {about["job"]}, "model": "{about["role"]}"}}` makes it a version; '
         '`POST /score {"version": "NUMBER", "accounts": [{"account_id": "..."}]}` scores accounts, '
-        '`POST /score/batches {"version": "NUMBER"}` all active ones. A version in Production needs no number.'
+        '`POST /score/batches {"version": "NUMBER"}` all active ones. A version in Production is found by '
+        f'`"dataset": "{about["dataset"]}"` instead.'
     )
 
 

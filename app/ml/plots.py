@@ -135,7 +135,8 @@ def _calibration(axes: Any, calibration: Mapping[str, Any]) -> None:
         said = np.array([row["mean_probability"] for row in found["reliability"]])
         seen = np.array([row["churn_rate"] for row in found["reliability"]])
         low, high = np.array([row["interval"] for row in found["reliability"]]).T
-        slope = "" if found["slope"] is None else f": slope {found['slope']:.2f}, mean {found['mean_error']:+.1%}"
+        mean = f"mean {100 * found['mean_error']:+.1f} points"
+        slope = "" if found["slope"] is None else f": slope {found['slope']:.2f}, {mean}"
         errors = np.maximum([seen - low, high - seen], 0)
         axes.errorbar(said, seen, errors, fmt="o-", capsize=3, color=colour, label=f"{stage} calibration{slope}")
     end = min(1.0, 1.1 * max(axes.get_xlim()[1], axes.get_ylim()[1]))

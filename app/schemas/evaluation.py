@@ -28,13 +28,16 @@ class CheckOut(BodyOut):
     """One of the gate's checks with the numbers its verdict rests on."""
 
     name: str
-    estimate: float | None
-    interval: tuple[float, float] | None
+    estimate: float | None = Field(description="Null where the rows can't tell.")
+    interval: tuple[float, float] | None = Field(description="Of the estimate, at `confidence`.")
     confidence: float
-    threshold: float | tuple[float, float] | None
-    verdict: Literal["pass", "fail", "insufficient", "not_applicable"]
-    sentence: str
-    details: dict[str, Any]
+    threshold: float | tuple[float, float] | None = Field(description="What was asked for; two where it is a range.")
+    verdict: Literal["pass", "fail", "insufficient", "not_applicable"] = Field(
+        description="`pass`: the interval reaches the threshold; `fail`: a wider one lies wholly beyond it; "
+        "`insufficient`: the rows can't tell."
+    )
+    sentence: str = Field(description="The same in words.")
+    details: dict[str, Any] = Field(description="The numbers behind it, and the churners that would decide.")
 
 
 class TestSideOut(BodyOut):
@@ -56,16 +59,20 @@ class EvaluationOut(BodyOut):
     champion_version: int | None = Field(description="What was in Production, and so the version it was compared with.")
     bundle_sha256: str
     recommendation: Literal["promote", "hold", "reject"]
-    provisional: bool
+    provisional: bool = Field(description="A first champion on too few churners to be sure; judged again by itself.")
     advisory: bool = Field(description="Judged by another bar than the policy in force; promotes nothing.")
-    rule: str
+    rule: str = Field(description="`first_champion`, `better`, `not_worse` or `no_harm`.")
     weak_evidence: bool = Field(description="By the rule `no_harm`, which only the policy can set.")
-    sentences: list[str]
+    sentences: list[str] = Field(description="Why, the first one foremost.")
     checks: list[CheckOut]
-    deciding_check: str
-    insufficient: list[str]
-    power: dict[str, Any]
-    baseline_as_good: bool
+    deciding_check: str = Field(description="The one that must pass: AUC for a first champion, else the improvement.")
+    insufficient: list[str] = Field(description="Checks that these rows can't decide.")
+    power: dict[str, Any] = Field(
+        description="How often the deciding check passes a model truly equal to `reference`, .02 AUC better or worse."
+    )
+    baseline_as_good: bool = Field(
+        description="The baseline is at most .01 AUC below the model, and not shown to be below it at all."
+    )
     evidence: Literal["test_side", "cross_fitted"] = Field(
         description="What the figures rest on: this version on its test side, or its recipe refitted in folds."
     )

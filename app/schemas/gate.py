@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import BodyIn, BodyOut, Name
-from app.schemas.config import EvaluationConfig
+from app.schemas.config import EvaluationConfig, WholeBar
 from app.schemas.promotions import Reason
 
 ForDataset = Field(default=None, description="Null: for all datasets that have no document of their own.")
@@ -24,7 +24,7 @@ class PolicyIn(BodyIn):
     )
 
     dataset: Name | None = ForDataset
-    evaluation: EvaluationConfig
+    evaluation: WholeBar
     reason: Reason
 
 
@@ -57,7 +57,7 @@ class DryRunIn(BodyIn):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"evaluation": {"min_auc": 0.8}, "n_versions": 10}]})
 
-    evaluation: EvaluationConfig = Field(description="The whole bar, as PUT /gate/policy would store it.")
+    evaluation: WholeBar = Field(description="The whole bar, as PUT /gate/policy would store it.")
     dataset: Name | None = Field(default=None, description="May be left out while there is only one.")
     n_versions: Annotated[int, Field(strict=True, ge=1, le=50)] = Field(
         default=10, description="How many of the versions that were judged last."

@@ -13,7 +13,11 @@ class TrainIn(BodyIn):
     model_config = ConfigDict(
         populate_by_name=True,
         json_schema_extra={
-            "examples": [{"model": {"model_type": "xgboost", "xgboost_params": {"max_depth": 4}}, "register": True}]
+            "examples": [
+                {"model": {"model_type": "xgboost", "xgboost_params": {"max_depth": 4}}, "register": True},
+                {"model": {"model_type": "auto"}, "register": True},
+                {"model": {"model_type": "lightgbm"}, "training": {"search": {"n_trials": 20}}, "register": True},
+            ]
         },
     )
 

@@ -6,17 +6,19 @@ Of the gate a stored document, where there is one, stands in place of the layers
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import FieldError, InvalidRequest
 from app.ml.kinds.params import ParamsError, validate_params
-from app.schemas.config import CONFIGS, Config, EvaluationConfig, ModelConfig
+from app.refusals import refusal_words
+from app.schemas.config import CONFIGS, Config, EvaluationConfig, ModelConfig, WholeBar
 from app.settings import Settings
 from app.tables import Dataset, GatePolicy
 
 C = TypeVar("C", bound=Config)
+_BAR: TypeAdapter[EvaluationConfig] = TypeAdapter(WholeBar)
 
 
 def in_force(
@@ -42,10 +44,12 @@ def in_force(
         config = kind.layered(asked, *below)
         if isinstance(config, ModelConfig):
             validate_params(config)
+        if isinstance(config, EvaluationConfig):
+            _BAR.validate_python(config)
     except ParamsError as error:
         raise _refusal(kind, [FieldError(f"/model/{error.key.replace('.', '/')}", error.reason)]) from error
     except ValidationError as error:
-        found = [("/".join(["", kind.section, *map(str, each["loc"])]), each["msg"]) for each in error.errors()]
+        found = [("/".join(["", kind.section, *map(str, each["loc"])]), refusal_words(each)) for each in error.errors()]
         raise _refusal(kind, [FieldError(pointer, words) for pointer, words in found]) from error
     return config
 
@@ -84,7 +88,7 @@ def require_defaults(dataset: Dataset, settings: Settings) -> None:
 
 def _refusal(kind: type[Config], errors: list[FieldError]) -> InvalidRequest:
     return InvalidRequest(
-        f"What is asked, the defaults of the dataset and the settings give no usable {kind.section} config together: "
+        f"Request, defaults of the dataset and settings together give no usable {kind.section} config: "
         f"{errors[0].pointer}: {errors[0].detail}.",
         errors=errors,
     )

@@ -52,7 +52,7 @@ def test_a_dataset_is_made_from_stdin() -> None:
         ("[" * 100_000, "not valid JSON"),
         ([], "can't be accepted"),
         ({**SNAPSHOTS, "kind": "other"}, "kind must be one of"),
-        ({**SNAPSHOTS, "label_columns": "x"}, "/label_columns: Extra inputs are not permitted"),
+        ({**SNAPSHOTS, "label_columns": "x"}, "/label_columns: is not known here"),
         ({**EVENTS, "horizon_days": 0}, "/horizon_days: Input should be greater than or equal to 1"),
         ({**EVENTS, "kind": "query"}, "/source_url: Field required"),
     ],

@@ -15,8 +15,9 @@ QUICK = ("--no-shap", "--param", "n_estimators=40")
 def test_the_weekly_cycle(holdfast: Holdfast) -> None:
     trained = holdfast("train", "--register", "--param", "n_estimators=40")
     assert trained["version"] == 1
-    evaluation = holdfast("evaluate")
-    assert evaluation["recommendation"] == "promote"
+    evaluation = holdfast("evaluate", "--revision", 2)
+    assert (evaluation["recommendation"], evaluation["revision"]) == ("promote", 2)
+    assert "no revision 99" in holdfast.fails("evaluate", "--revision", 99)
     assert len(evaluation["checks"]) >= 6
     promotion = holdfast("promote", "--reason", "first model")
     assert (promotion["to_version"], promotion["stage"]) == (1, "Production")

@@ -60,7 +60,7 @@ def test_a_model_below_the_bar_is_rejected() -> None:
     found = judge(draw(2, auc=0.62, baseline_auc=0.58), CONFIG)
     assert of(found, "thresholds").verdict is Verdict.FAIL
     assert found.recommendation is Recommendation.REJECT
-    assert found.sentences[0] == "Reject: thresholds failed."
+    assert found.sentences[0] == f"Reject for thresholds: {of(found, 'thresholds').sentence}"
 
 
 def test_few_churners_and_no_production_promote_provisionally() -> None:
@@ -77,7 +77,7 @@ def test_provisional_asks_every_estimate_to_be_on_the_right_side() -> None:
     check = of(found, "improvement_over_baseline")
     assert (check.verdict, check.right_side) == (Verdict.INSUFFICIENT, False)
     assert found.recommendation is Recommendation.HOLD
-    assert "improvement over baseline" in found.sentences[0]
+    assert found.sentences[0].endswith(f"for improvement over baseline: {check.sentence}")
 
 
 def test_with_production_too_little_evidence_means_hold() -> None:

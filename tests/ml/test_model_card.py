@@ -115,9 +115,29 @@ def test_undated_data_and_what_is_unknown_can_be_told() -> None:
     split = {"kind": "random", "seed": 1, "as_of": None, "information_end": None, "sides": SPLIT["sides"]}
     about = ABOUT | {"split": split | {"left_out": SPLIT["left_out"]}, "code": {"version": None, "commit": None}}
     card = model_card(about, model_report(fitted, data.features))
-    assert "No scores through time: The data have no dates." in card
+    assert "No scores through time. The data have no dates." in card
     assert "None" not in card
     assert "nan" not in card
+
+
+def test_a_blend_that_was_chosen_says_why_and_of_what_it_is_made(report: dict[str, Any]) -> None:
+    components = [
+        {"name": "booster", "kind": "xgboost", "weight": 0.0, "spread": 0.0, "n_rounds": 21},
+        {"name": "shallow", "kind": "xgboost", "weight": 0.654, "spread": 1.0, "n_rounds": 1076},
+        {"name": "logistic", "kind": "logistic", "weight": 0.358, "spread": 0.6, "n_rounds": 1},
+    ]
+    choice: dict[str, Any] = {"kind": "blend", "sentence": "blend has the least out-of-fold log-loss.", "kinds": []}
+    card = model_card(ABOUT, report | {"n_rounds": 1, "components": components, "kind_choice": choice})
+    assert choice["sentence"] in card
+    assert "| shallow | xgboost | 1,076 | 0.654 |" in card
+    assert "| booster |" not in card
+    assert "1 rounds" not in card
+
+
+def test_estimated_reasons_are_called_so(report: dict[str, Any]) -> None:
+    shap = report["shap"] | {"method": "estimate"}
+    assert "by an estimate" in model_card(ABOUT, report | {"shap": shap})
+    assert "by an estimate" not in model_card(ABOUT, report)
 
 
 def test_names_do_not_break_tables(report: dict[str, Any]) -> None:
@@ -128,4 +148,4 @@ def test_names_do_not_break_tables(report: dict[str, Any]) -> None:
 def test_a_gap_longer_than_the_data_is_told() -> None:
     data = dated(n_accounts=60)
     fitted = data.train(ModelConfig(model_type=ModelType.LOGISTIC), gap=timedelta(days=4000)).primary
-    assert "No scores through time: No development instant" in model_card(ABOUT, model_report(fitted, data.features))
+    assert "No scores through time. No development instant" in model_card(ABOUT, model_report(fitted, data.features))

@@ -57,6 +57,7 @@ def test_layers_are_left_as_they_were() -> None:
         {"min_auc": 1.2},
         {"unknown": 1},
         {"cutoff": {"kind": "top_share", "value": 0}},
+        {"confidence": 1 - 2**-53},  # no number of churners would be enough
     ],
 )
 def test_what_is_no_bar_is_refused(layer: dict[str, object]) -> None:

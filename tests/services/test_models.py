@@ -152,6 +152,23 @@ async def test_a_rule_as_good_as_the_model_is_told_in_the_summary(services: Serv
     assert told["primary"]["baselines"] == [rate, rule]
 
 
+async def test_the_summary_goes_by_the_paired_comparison_where_there_is_one(
+    services: Services, dataset: Dataset
+) -> None:
+    """A gain under .01 that is shown is a gain: the baseline is not called as good, nor is it named as a next step."""
+    shown = {"name": "logistic", "as_good": False, "sentence": "The model beats logistic regression."}
+    async with services.sessions.begin() as session:
+        training = await add_training(session, dataset)
+        trained = await session.scalars(select(TrainedModel).where(TrainedModel.training_id == training.id))
+        for each in trained:
+            each.report = report(baselines=[shown])
+    async with services.sessions() as session:
+        told = await training_summary(session, training.id)
+    assert not told["baseline_as_good"]
+    assert "as good" not in told["summary"]
+    assert told["next"] == [f'POST /models {{"job_id": {training.job_id}, "model": "primary"}}']
+
+
 async def change_report(services: Services, version: int, **changes: object) -> None:
     async with services.sessions.begin() as session:
         query = select(TrainedModel).join(Version, Version.trained_model_id == TrainedModel.id)

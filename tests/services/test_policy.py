@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from app.errors import InvalidRequest
 from app.schemas.config import EvaluationConfig, ModelConfig, MonitoringConfig
+from app.schemas.gate import PolicyIn
 from app.services import policy
 from app.services.policy import in_force
 from app.settings import Settings
@@ -30,6 +32,18 @@ def test_layers_that_are_right_alone_and_wrong_together_are_refused() -> None:
         in_force(MonitoringConfig, dataset, Settings(), MonitoringConfig(psi_critical=0.15))
     assert [each.pointer for each in caught.value.errors] == ["/monitoring"]
     assert "warning" in caught.value.detail
+
+
+def test_slopes_are_ordered_over_all_layers_and_old_documents_are_still_read() -> None:
+    dataset = make_dataset(evaluation={"max_calibration_slope": 2})
+    asked = EvaluationConfig(min_calibration_slope=1.5)
+    assert in_force(EvaluationConfig, dataset, Settings(), asked).min_calibration_slope == 1.5
+    with pytest.raises(InvalidRequest, match="min_calibration_slope must not be above"):
+        in_force(EvaluationConfig, make_dataset(), Settings(), asked)
+    with pytest.raises(ValidationError, match="must not be above"):
+        PolicyIn.model_validate({"evaluation": {"min_calibration_slope": 2}, "reason": "a slip"})
+    stored = {"min_calibration_slope": 2.0, "max_calibration_slope": 1.0}
+    assert EvaluationConfig.model_validate(stored).max_calibration_slope == 1.0
 
 
 def test_a_parameter_out_of_range_is_pointed_at() -> None:

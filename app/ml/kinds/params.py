@@ -19,7 +19,7 @@ class ParamsError(ValueError):
     """
 
     def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f"{key}: {reason}")
+        super().__init__(f"{key}: {reason}" if key else reason)
         self.key = key
         self.reason = reason
 
@@ -36,12 +36,12 @@ class _Range:
     def complaint(self, value: object) -> str | None:
         if value is None and self.tunable:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
-            return "must be a finite number"
-        if self.whole and value != int(value):
-            return "must be a whole number"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "must be a number"
         if not self.low <= value <= self.high:
             return f"must be at least {self.low:g} and at most {self.high:g}"
+        if self.whole and value != int(value):
+            return "must be a whole number"
         return None
 
 
@@ -143,7 +143,7 @@ def validate_params(model: ModelConfig) -> None:
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+    hint = f"perhaps you mean {near[0]}" if near else f"known are {', '.join(sorted(known))}"
     return f"is not a parameter that can be set; {hint}"
 
 

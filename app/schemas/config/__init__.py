@@ -11,6 +11,7 @@ from app.schemas.config.evaluation import (
     SegmentsConfig,
     TierCut,
     TopShareCut,
+    WholeBar,
 )
 from app.schemas.config.model import ModelConfig, ModelType
 from app.schemas.config.monitoring import MonitoringConfig
@@ -42,6 +43,7 @@ __all__ = [
     "TopShareCut",
     "TrainingConfig",
     "Whole",
+    "WholeBar",
 ]
 
 CONFIGS: tuple[type[Config], ...] = (ModelConfig, TrainingConfig, EvaluationConfig, ScoringConfig, MonitoringConfig)

@@ -67,16 +67,29 @@ class ModelConfig(Config):
 
     section = "model"
 
-    model_type: ModelType = ModelType.XGBOOST
-    xgboost_params: dict[str, Any] = Field(default_factory=dict)
-    lightgbm_params: dict[str, Any] = Field(default_factory=dict)
-    logistic_params: dict[str, Any] = Field(default_factory=dict)
-    random_forest_params: dict[str, Any] = Field(default_factory=dict)
-    mlp_params: dict[str, Any] = Field(default_factory=dict)
-    blend_params: dict[str, Any] = Field(
-        default_factory=dict, description="Its booster, and its logistic regression, also take their own parameters."
+    model_type: ModelType = Field(
+        default=ModelType.XGBOOST,
+        description="`blend` adds a booster, a shallow one and logistic regression; `auto` compares all kinds in the "
+        "same folds and takes the simplest within one standard error of the best.",
     )
-    seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = 42
+    xgboost_params: dict[str, Any] = Field(default_factory=dict, description="As XGBoost names them.")
+    lightgbm_params: dict[str, Any] = Field(default_factory=dict, description="As XGBoost or LightGBM name them.")
+    logistic_params: dict[str, Any] = Field(default_factory=dict, description="`C` (null: tuned) and `max_iter`.")
+    random_forest_params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="`n_estimators`, `max_depth`, `min_samples_leaf`, `subsample`, `max_features` (both shares).",
+    )
+    mlp_params: dict[str, Any] = Field(
+        default_factory=dict, description="`hidden_units`, `n_epochs`, `learning_rate`, `batch_size`, `alpha`."
+    )
+    blend_params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="`booster` (xgboost or lightgbm), `shallow_max_depth`, `shallow_n_estimators`, "
+        "`shallow_learning_rate`. Its booster, and its logistic regression, also take their own parameters.",
+    )
+    seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
+        default=42, description="Of all that is random in the fit: the same seed gives the same bundle."
+    )
 
     def params(self, model_type: ModelType | None = None) -> dict[str, Any]:
         """The effective parameters of `model_type` (by default the configured one)."""

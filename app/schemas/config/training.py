@@ -49,10 +49,12 @@ ParamName = Annotated[str, Field(pattern=r"^[A-Za-z_]{1,50}$")]
 class SearchRange(Config):
     """The values of one parameter that a search may try: from `low` to `high`, or one of `choices`."""
 
-    low: Number | None = None
-    high: Number | None = None
+    low: Number | None = Field(default=None, description="The least value; whole where the parameter is.")
+    high: Number | None = Field(default=None, description="The greatest value, included.")
     log: StrictBool = Field(default=False, description="Whether equal ratios are equally likely, not equal steps.")
-    choices: Annotated[list[Choice], Field(min_length=1, max_length=50)] | None = None
+    choices: Annotated[list[Choice], Field(min_length=1, max_length=50)] | None = Field(
+        default=None, description="Numbers or words to choose from, instead of a range."
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -93,17 +95,25 @@ class TrainingConfig(Config):
 
     section = "training"
 
-    experiment: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")] | None = None
-    n_folds: Annotated[Whole, Field(ge=2, le=20)] = 5
-    split: Literal["random", "temporal"] | None = None  # by time, where two or more instants have matured
+    experiment: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")] | None = Field(
+        default=None, description="MLflow's experiment; by default the dataset's name."
+    )
+    n_folds: Annotated[Whole, Field(ge=2, le=20)] = Field(
+        default=5, description="Of the cross-validation: stratified, whole accounts together."
+    )
+    split: Literal["random", "temporal"] | None = Field(
+        default=None, description="By default by time, where two or more instants have matured."
+    )
     search: SearchConfig | None = Field(
         default=None, description="Search for better parameters of the model before it is fitted."
     )
-    shap: bool = True
-    exclude_features: list[FeatureName] = Field(default_factory=list, max_length=1000)
+    shap: bool = Field(default=True, description="Explain the training: SHAP summary and pictures.")
+    exclude_features: list[FeatureName] = Field(
+        default_factory=list, max_length=1000, description="Columns to leave out."
+    )
     accept_leaks: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(
         default_factory=list,
         max_length=1000,
         description="Names of certain leaks (`GET /datasets/{name}/leaks`) that shall not stop the training.",
     )
-    tags: dict[TagKey, Tag] = Field(default_factory=dict, max_length=50)
+    tags: dict[TagKey, Tag] = Field(default_factory=dict, max_length=50, description="Of the MLflow run.")

@@ -38,8 +38,25 @@ def test_unknown_or_harmful_parameters_are_refused_by_name(params: dict[str, dic
 
 
 def test_a_slip_of_the_pen_gets_a_hint() -> None:
-    with pytest.raises(ParamsError, match="did you mean max_depth"):
+    with pytest.raises(ParamsError, match="perhaps you mean max_depth"):
         validate_params(ModelConfig(xgboost_params={"maxdepth": 3}))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (True, "must be a number"),
+        ("many", "must be a number"),
+        (1e308, "must be at least 1 and at most 16"),
+        (10**400, "must be at least 1 and at most 16"),
+        (float("nan"), "must be at least 1 and at most 16"),
+        (2.5, "must be a whole number"),
+    ],
+)
+def test_what_is_wrong_with_a_number_is_what_is_said(value: object, words: str) -> None:
+    with pytest.raises(ParamsError) as refused:
+        validate_params(ModelConfig(xgboost_params={"max_depth": value}))
+    assert refused.value.reason == words
 
 
 @pytest.mark.parametrize("model_type", list(ModelType))
