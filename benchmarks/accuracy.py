@@ -31,7 +31,7 @@ from app.schemas.config import ModelConfig, ModelType, TrainingConfig
 from app.stats.calibration import calibration_line, log_loss
 from app.stats.ranking import auc
 
-PEERS = ("catboost", "ebm", "flaml")  # in the order they run; the last one gets the seconds that `auto` took
+PEERS = ("catboost", "ebm", "flaml")  # the last one gets the seconds that `auto` took
 TARGET = 0.003  # AUC that `auto` may lie below the best of its row
 
 
@@ -150,23 +150,25 @@ def fit_plain_xgboost(case: Case, n_threads: int) -> tuple[Floats, float]:
     return np.asarray(model.predict_proba(X[case.test])[:, 1], dtype=np.float64), time.perf_counter() - started
 
 
-def fit_peers(case: Case, python: Path, flaml_seconds: float) -> Mapping[str, tuple[Floats, float]]:
+def fit_peers(case: Case, python: Path, peers: list[str], flaml_seconds: float) -> Mapping[str, tuple[Floats, float]]:
     """Probabilities of the test rows by other projects' defaults, made by another Python."""
     with tempfile.TemporaryDirectory(prefix="holdfast-") as name:
         folder = Path(name)
         table = case.frame.features.append_column("__churned", pa.array(case.y))
         pq.write_table(table.append_column("__test", pa.array(case.test)), folder / "rows.parquet")
         script = Path(__file__).with_name("peers.py")
-        command = [str(python), str(script), str(folder), f"{max(flaml_seconds, 10):.0f}", *PEERS]
+        command = [str(python), str(script), str(folder), f"{max(flaml_seconds, 10):.0f}", *peers]
         subprocess.run(command, check=True, timeout=1800, cwd=folder)
         found = np.load(folder / "answers.npz")
-        return {peer: (found[peer], float(found[f"{peer}_seconds"])) for peer in PEERS}
+        return {peer: (found[peer], float(found[f"{peer}_seconds"])) for peer in peers}
 
 
 # ---- table ---------------------------------------------------------------------------------------------------------
 
 
-def run_case(case: Case, kinds: list[ModelType], python: Path | None, n_threads: int) -> Iterator[Result]:
+def run_case(
+    case: Case, kinds: list[ModelType], python: Path | None, peers: list[str], n_threads: int
+) -> Iterator[Result]:
     """Every model on one test side."""
     seconds_of_auto = 10.0
     for kind in kinds:
@@ -175,7 +177,7 @@ def run_case(case: Case, kinds: list[ModelType], python: Path | None, n_threads:
         yield _judged(case, kind.value, p, seconds)
     yield _judged(case, "xgboost, plain", *fit_plain_xgboost(case, n_threads))
     if python is not None:
-        for peer, (p, seconds) in fit_peers(case, python, seconds_of_auto).items():
+        for peer, (p, seconds) in fit_peers(case, python, peers, seconds_of_auto).items():
             yield _judged(case, peer, p, seconds)
 
 
@@ -212,6 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where the three data sets are")
     parser.add_argument("--peers", type=Path, help="the Python of the peers' environment")
+    parser.add_argument("--peer-models", nargs="+", default=list(PEERS), choices=PEERS)
     parser.add_argument("--sets", nargs="+", default=["telco", "retail", "cdnow"], choices=["telco", "retail", "cdnow"])
     parser.add_argument("--kinds", nargs="+", type=ModelType, default=list(ModelType), help="of this project")
     parser.add_argument("--sides", type=int, default=3, help="test sides a data set")
@@ -226,7 +229,8 @@ def main() -> None:
     results = []
     for name in asked.sets:
         for case in sources[name]():
-            for result in run_case(case, asked.kinds, asked.peers and asked.peers.absolute(), asked.threads):
+            python = asked.peers and asked.peers.absolute()
+            for result in run_case(case, asked.kinds, python, asked.peer_models, asked.threads):
                 print(f"{case.data} {case.side}: {result.model} {result.auc:.4f} in {result.seconds:.1f} s", flush=True)
                 results.append(result)
     print_table(results)
