@@ -25,7 +25,7 @@ async def test_the_baseline_is_as_good_and_takes_over_without_force(database_url
         assert verdict["baseline_as_good"]
         register = {"job_id": trained["job_id"], "model": "baseline"}
         assert any('"model": "baseline"' in step for step in verdict["next"])
-        assert "baseline is as good" in " ".join(verdict["sentences"])
+        assert "baseline is not shown to be worse" in " ".join(verdict["sentences"])
         await _refuse_promotion(client)
 
         await client.call("POST", "/models", 201, json=register)
