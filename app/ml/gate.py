@@ -65,7 +65,7 @@ def judge(evidence: Evidence, config: EvaluationConfig, *, n_draws: int = N_DRAW
         check_stability(evidence, config),
         *further_checks(evidence, config),
     )
-    as_good = baseline_as_good(evidence, checks[1])
+    as_good = baseline_as_good(evidence, config)
     recommendation, provisional = _recommend(checks, first=evidence.production is None, as_good=as_good)
     power = _power(evidence, measures_of(evidence), checks, config)
     deciding = "thresholds" if evidence.production is None else "improvement_over_production"

@@ -157,6 +157,15 @@ def test_a_baseline_that_is_as_good_is_said_so_in_words() -> None:
     assert not judge(draw(12, auc=0.80, baseline_auc=0.70), CONFIG).baseline_as_good
 
 
+def test_a_late_look_takes_back_no_lead_on_the_baseline() -> None:
+    """Looks pay for passing; that the baseline is as good is advice, at the same confidence at each."""
+    early = draw(1, 8000, auc=0.80, baseline_auc=0.792)
+    first, late = judge(early, CONFIG), judge(replace(early, look=Look(40, 40)), CONFIG)
+    lows = [judged.checks[1].to_json()["interval"][0] for judged in (first, late)]
+    assert lows[0] > 0 > lows[1]
+    assert (first.baseline_as_good, late.baseline_as_good) == (False, False)
+
+
 def test_a_first_champion_whose_baseline_is_as_good_is_held_for_it() -> None:
     found = judge(draw(1, auc=0.78, baseline_auc=0.775), CONFIG)
     assert of(found, "improvement_over_baseline").right_side

@@ -129,7 +129,7 @@ def _undecided(
     absent: Sequence[str], too_small: Sequence[str], asked: SegmentsConfig, config: EvaluationConfig
 ) -> Check:
     reason = (
-        f"The rows that were kept as evidence are not parted by {_some(absent)}."
+        f"The evidence is not parted by {_some(absent)}: no such feature, or it was kept before the policy named it."
         if absent
         else "No segment holds 20 churners and 20 others."
     )

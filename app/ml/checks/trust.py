@@ -64,7 +64,8 @@ def check_calibration(evidence: Evidence, config: EvaluationConfig) -> Check:
         confidence=confidence,
         threshold=limits,
         verdict=worst_verdict(slope_verdict, mean_verdict),
-        sentence=_calibration_sentence(line, slope_verdict, mean_verdict, confidence, config),
+        sentence=_calibration_sentence(line, slope_verdict, mean_verdict, confidence, config)
+        + _moved_rate(line, mean_verdict, evidence.development_churn_rate),
         right_side=limits[0] <= slope.value <= limits[1] and near,
         details={
             "slope": {"estimate": slope.value, "se": slope.se, "verdict": slope_verdict},
@@ -112,6 +113,18 @@ def _calibration_sentence(
         f"{_JUDGED[slope_verdict]} {config.min_calibration_slope:.2f} to {config.max_calibration_slope:.2f}; the mean "
         f"probability is {round(error.value * 100, 1) + 0.0:+.1f} points off the churn rate, "
         f"which {_JUDGED[mean_verdict]} {_limit(error, config)}."
+    )
+
+
+def _moved_rate(line: Line, mean_verdict: Verdict, rate_at_training: float) -> str:
+    """Where the mean failed and the churn rate has gone the other way: what happened, and what would help."""
+    if mean_verdict is not Verdict.FAIL or line.churn_rate is None:
+        return ""
+    if (line.churn_rate - rate_at_training) * line.mean.value >= 0:
+        return ""
+    return (
+        f" Churn itself moved, from {rate_at_training:.1%} of the rows learned from to {line.churn_rate:.1%} of these: "
+        "no model could know. Train again on newer outcomes."
     )
 
 

@@ -43,6 +43,14 @@ def test_a_mean_that_is_off_fails_though_the_slope_is_right(evidence: Evidence) 
     assert check.details["mean"]["mean_predicted"] > check.details["mean"]["churn_rate"] + 0.03
 
 
+def test_a_mean_is_off_because_churn_itself_moved(evidence: Evidence) -> None:
+    """Predictions are 4 points too high: since half as many churned as at training, or though no fewer did."""
+    off, rate = with_line(evidence, 1, -0.4), evidence.y.mean()
+    moved = check_calibration(replace(off, development_churn_rate=2 * rate), CONFIG).sentence
+    assert f"from {2 * rate:.1%} of the rows learned from to {rate:.1%} of these" in moved
+    assert "Churn itself moved" not in check_calibration(replace(off, development_churn_rate=rate / 2), CONFIG).sentence
+
+
 def first(evidence: Evidence, n: int) -> Evidence:
     return replace(evidence, y=evidence.y[:n], p_model=evidence.p_model[:n], accounts=evidence.accounts[:n])
 
