@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows everything, `make serve` runs the service. `make help` lists the rest.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo serve test check openapi lock browser-tools browser-test clean
+.PHONY: help install demo serve test lint check openapi lock browser-tools browser-test clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -25,11 +25,13 @@ serve: $(READY) ## the service on 127.0.0.1:8000 (HOLDFAST_PORT), until Ctrl-C
 test: $(READY) ## every test but the marks `browser` and `study`
 	$(PYTEST) -n 2 --dist loadfile -m "not browser and not study"
 
-check: $(READY) ## format, lint, types, schema, fast tests
+lint: $(READY) ## format, lint, types, schema
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/holdfast db check --scratch
+
+check: lint ## lint, and the fast tests
 	$(PYTEST) -n 2 --dist loadfile -m "not slow and not browser and not study"
 
 browser-tools: ## Chromium for the browser tests (apt, as root)

@@ -111,7 +111,7 @@ def _calibration_sentence(
     return (
         f"Calibration slope {slope.value:.2f}{span(slope.interval(confidence), confidence)} "
         f"{_JUDGED[slope_verdict]} {config.min_calibration_slope:.2f} to {config.max_calibration_slope:.2f}; the mean "
-        f"probability is {round(error.value * 100, 1) + 0.0:+.1f} points off the churn rate, "
+        f"probability is {round(error.value * 100, 1) + 0.0:+.1f} percentage points off the churn rate, "
         f"which {_JUDGED[mean_verdict]} {_limit(error, config)}."
     )
 
@@ -130,7 +130,7 @@ def _moved_rate(line: Line, mean_verdict: Verdict, rate_at_training: float) -> s
 
 def _limit(error: Measured, config: EvaluationConfig) -> str:
     limit, half_width = config.max_calibration_mean_error, error.interval(config.confidence).high - error.value
-    return "its own error" if half_width > limit else f"{limit * 100:g} points"
+    return "its own error" if half_width > limit else f"{limit * 100:g} percentage points"
 
 
 # ---- distribution --------------------------------------------------------------------------------------------------
