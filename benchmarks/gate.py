@@ -50,7 +50,7 @@ def _noise(rng: np.random.Generator, n: int, accounts: Ints | None) -> Floats:
     if accounts is None:
         return rng.normal(size=n)
     own = rng.normal(size=int(accounts.max()) + 1)[accounts]
-    return np.sqrt(ALIKE) * own + np.sqrt(1 - ALIKE) * rng.normal(size=n)
+    return np.asarray(np.sqrt(ALIKE) * own + np.sqrt(1 - ALIKE) * rng.normal(size=n), dtype=np.float64)
 
 
 def draw_labels(rng: np.random.Generator, n: int, rate: float, instants: int = 1) -> tuple[Floats, Ints]:

@@ -38,6 +38,17 @@ from app.services.training_report import model_report
 from app.settings import Settings
 
 N_ROWS = 1_000_000
+SPLIT = {"kind": "random", "sides": {}, "seed": 1, "as_of": None, "information_end": None}
+ABOUT = {  # what a model card says beside the report
+    "dataset": "benchmark",
+    "revision": 1,
+    "job": 1,
+    "experiment": "benchmark",
+    "label": "Labels are drawn.",
+    "split": SPLIT | {"left_out": {"n_immature": 0, "n_unlabelled": 0}},
+    "warnings": [],
+    "code": {"version": None, "commit": None},
+}
 N_FEATURES = 30
 N_THREADS = os.cpu_count() or 1
 LEVELS = np.array(["basic", "plus", "pro", "team"])
@@ -101,7 +112,7 @@ def whole(kind: ModelType, n_rows: int, database_url: str) -> Measured:
         reports = {role: model_report(each, features) for role, each in fitted.items()}
         watch.say("track", 0)
         artifacts = Path(folder, "run")
-        write_artifacts(artifacts, result, reports, frame.churned[sides == "test"])
+        write_artifacts(artifacts, result, reports, frame.churned[sides == "test"], ABOUT)
         params, metrics = flat_params(model, training, result), flat_metrics(result)
         registry.log_run(TrackedRun(time.time_ns(), "benchmark", kind.value, artifacts, params, metrics))
         watch.say("bundles", 0)
