@@ -1,8 +1,7 @@
 """The monitor: drift between two frames, or the whole check of what runs on a store."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self, overload
+from typing import overload
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from app.face.columns import FrameError, Rows, read_columns, read_known_columns
 from app.face.model import ChurnModel
 from app.face.registry import ModelRegistry
 from app.face.rows import make_frame
-from app.face.store import EngineLike, request
+from app.face.store import Closing, EngineLike, request
 from app.face.training import TrainedModel
 from app.ml.drift import DriftReport, check_drift
 from app.ml.frame import Feature, Floats, Frame
@@ -21,7 +20,7 @@ from app.schemas.config import MonitoringConfig
 from app.schemas.monitoring import MonitorIn, MonitorOut
 
 
-class ModelMonitor:
+class ModelMonitor(Closing):
     """Compares what is scored now with what a model learned from; on a store also what it said with what happened.
 
     Parameters
@@ -124,14 +123,6 @@ class ModelMonitor:
         """Give back what was opened."""
         if self._registry is not None:
             self._registry.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _compare(self, profile: Profile, current: Rows, model: ChurnModel | None) -> DriftReport:
         known = [Feature(each.name, each.kind) for each in profile.features]

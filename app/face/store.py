@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -38,7 +39,23 @@ class _Room:
     stop: asyncio.Event
 
 
-class Store:
+class Closing(ABC):
+    """What is closed at the end of a `with` block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what was opened."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Store(Closing):
     """A database with Holdfast's schema, open until it is closed.
 
     What takes an engine takes a store too: one that several share is opened once.
@@ -110,16 +127,8 @@ class Store:
         """Give connections, thread and worker back; again does nothing."""
         self._end()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class OnStore:
+class OnStore(Closing):
     """What works on a store: it opens one of its own, or shares one that it then leaves open."""
 
     def __init__(self, engine: EngineLike = None) -> None:
@@ -130,14 +139,6 @@ class OnStore:
         """Give back what was opened."""
         if not self._shared:
             self.store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 @contextmanager

@@ -1,16 +1,17 @@
 """What models that are kept as one file have in common."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 
-class OneFile:
+class OneFile(ABC):
     """A model that is one file of data, without code: the same model gives the same bytes."""
 
     file_name: ClassVar[str]
 
+    @abstractmethod
     def to_bytes(self) -> bytes:
         """The content of the file."""
-        raise NotImplementedError
 
     def to_files(self) -> dict[str, bytes]:
         """The file by its name."""
