@@ -215,10 +215,10 @@ def _round(rng: np.random.Generator, n: int, rate: float, config: EvaluationConf
     """For each candidate the estimate, whether it passes at its look, and whether it would at the first."""
     y, accounts = draw_labels(rng, n, rate)
     production, *candidates = draw_scores(rng, y, rate, (PRODUCTION_AUC,) * (N_CANDIDATES + 1))
-    churners, judged, found = np.flatnonzero(y == 1), list[tuple[str, Ints | None]](), []
+    churners, judged, found = np.flatnonzero(y == 1), list[tuple[str, int, Ints | None]](), []
     for number, p in enumerate(candidates):
         look = Look(*count_looks(churners, judged, f"candidate {number}"))
-        judged.append((f"candidate {number}", churners))
+        judged.append((f"candidate {number}", number, churners))
         checks = [check_production(_comparison(y, accounts, p, production, each), config) for each in (look, Look())]
         paid, unpaid = (check.verdict is Verdict.PASS for check in checks)
         found.append((float(checks[0].estimate or 0.0), paid, unpaid))

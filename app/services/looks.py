@@ -1,8 +1,9 @@
 """The test-set ledger: who has been judged on the rows that judge now."""
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from app.db import take_lock
 from app.ml.judgement import Look
@@ -20,12 +21,17 @@ async def lock_looks(session: AsyncSession, dataset_id: int) -> None:
 
 async def find_look(session: AsyncSession, dataset_id: int, bundle_sha256: str, churner_keys: Ints) -> Look:
     """Which look at these churners a bundle's is: advisory verdicts count, for they show the same figures."""
-    query = select(Evaluation.bundle_sha256, StoredEvidence.churner_keys)
+    sha256 = Evaluation.bundle_sha256
+    query = select(sha256, Evaluation.id, StoredEvidence.churner_keys)
     query = query.join(Version, Version.version == Evaluation.version)
     query = query.outerjoin(StoredEvidence, StoredEvidence.evaluation_id == Evaluation.id)
-    query = query.where(Version.dataset_id == dataset_id).order_by(Evaluation.id)
-    looks = [(sha256, _keys_or_none(stored)) for sha256, stored in (await session.execute(query)).all()]
-    return Look(*count_looks(churner_keys, looks, bundle_sha256))
+    query = query.where(Version.dataset_id == dataset_id).order_by(sha256 != bundle_sha256, sha256, Evaluation.id)
+    return await session.run_sync(_count, query.execution_options(yield_per=1), churner_keys, bundle_sha256)
+
+
+def _count(session: Session, query: Select[str, int, bytes], churner_keys: Ints, own: str) -> Look:
+    looks = ((each, number, _keys_or_none(stored)) for each, number, stored in session.execute(query))
+    return Look(*count_looks(churner_keys, looks, own))
 
 
 async def count_new(session: AsyncSession, version: int, churner_keys: Ints) -> int:

@@ -1,11 +1,13 @@
 """What it costs to look at one test side again and again: which look this is, and the confidence it passes at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import groupby
 from math import ceil
+from operator import itemgetter
 
 import numpy as np
 
-from app.stats.arrays import Bools, Ints
+from app.stats.arrays import Ints
 
 _ROUNDING = 1e-9  # of a mean of whole numbers, before it is rounded up
 
@@ -33,7 +35,7 @@ def look_confidence(look: int, confidence: float = 0.95) -> float:
     return 1 - 2 * (1 - confidence) / (look * (look + 1))
 
 
-def count_looks(rows: Ints, looks: Sequence[tuple[str, Ints | None]], own: str) -> tuple[int, int]:
+def count_looks(rows: Ints, looks: Iterable[tuple[str, int, Ints | None]], own: str) -> tuple[int, int]:
     """Which look at these rows a candidate's is, and how many candidates have looked at any of them.
 
     For each row the other candidates are counted that looked at it before this one first did; the look is 1 + the mean
@@ -44,9 +46,10 @@ def count_looks(rows: Ints, looks: Sequence[tuple[str, Ints | None]], own: str) 
     ----------
     rows : ndarray of shape (n,)
         Keys of the churners that judge now.
-    looks : sequence of (candidate, keys)
-        Earlier looks, the oldest first: what was judged, and the keys of the churners that judged it, sorted; None
-        where they are not known, and all rows are taken to have been seen.
+    looks : iterable of (candidate, number, keys)
+        Earlier looks, read once: what was judged, a number that grows in time, and the keys of the churners that
+        judged it, or None where they are not known, and all rows are taken to have been seen. The candidate's own come
+        first, and those of each other one come together, so that no more than one look is held.
     own : str
         The candidate that is judged now.
 
@@ -58,16 +61,19 @@ def count_looks(rows: Ints, looks: Sequence[tuple[str, Ints | None]], own: str) 
     Examples
     --------
     >>> both, one = np.array([1, 2]), np.array([2])
-    >>> count_looks(both, [("a", both), ("b", one)], "c")
+    >>> count_looks(both, [("a", 1, both), ("b", 2, one)], "c")
     (3, 3)
     """
-    before = np.zeros(rows.size, dtype=np.int64)
-    seen: dict[str, Bools] = {own: np.zeros(rows.size, dtype=np.bool_)}
-    for candidate, keys in looks:
-        at = np.ones(rows.size, dtype=np.bool_) if keys is None else np.isin(rows, keys)
-        earlier = seen.setdefault(candidate, np.zeros(rows.size, dtype=np.bool_))
-        if candidate != own:
-            before += at & ~earlier & ~seen[own]
-        seen[candidate] = earlier | at
-    n_candidates = sum(bool(at.any()) for candidate, at in seen.items() if candidate != own) + 1
+    before, n_candidates = np.zeros(rows.size, dtype=np.int64), 1
+    own_first = np.full(rows.size, np.inf)
+    for candidate, group in groupby(looks, key=itemgetter(0)):
+        first = np.full(rows.size, np.inf)
+        for _, number, keys in group:
+            at = slice(None) if keys is None else np.isin(rows, keys)
+            first[at] = np.minimum(first[at], number)
+        if candidate == own:
+            own_first = first
+        else:
+            before += first < own_first
+            n_candidates += bool(np.isfinite(first).any())
     return 1 + (ceil(float(before.mean()) - _ROUNDING) if rows.size else 0), n_candidates

@@ -1,25 +1,16 @@
 """Two versions on the rows that both were judged on; the figures are tested in `ml`, here which rows are taken."""
 
-from collections.abc import AsyncIterator
-
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from app.container import Services, open_services
+from app.container import Services
 from app.schemas.config import ModelConfig
 from app.services import evidence_store
-from app.settings import Settings
-from tests.services.judging import Court, open_court
 from tests.services.scoring_world import draw_frame
+from tests.services.versions.court import Court, open_court
 
 BOOSTER = ModelConfig.model_validate({"model_type": "lightgbm", "lightgbm_params": {"n_estimators": 20}})
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
 
 
 @pytest.fixture

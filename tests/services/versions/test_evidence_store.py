@@ -1,27 +1,19 @@
 """Evidence is stored with its evaluation, and judged again from there alone."""
 
 import hashlib
-from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 from sqlalchemy import select
 
-from app.container import Services, open_services
+from app.container import Services
 from app.ml.gate import judge
 from app.schemas.config import EvaluationConfig
 from app.services import evidence_store
-from app.settings import Settings
 from app.tables import Promotion, StoredEvidence
 from tests.registry_rows import add_verdict
-from tests.services.judging import Court, open_court
 from tests.services.scoring_world import draw_frame
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
+from tests.services.versions.court import Court, open_court
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """The ledger's rules, on real tables; who may follow whom is worked out by hand from DESIGN.md section 4."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.container import Services, open_services
+from app.container import Services
 from app.errors import (
     Conflict,
     GateNotPassed,
@@ -21,17 +20,10 @@ from app.errors import (
     StaleHead,
 )
 from app.schemas.promotions import PromoteIn, PromotionOut, RollbackIn
-from app.settings import Settings
 from app.tables import Dataset, Job, Revision
 from tests.registry_rows import add_dataset, add_verdict, add_version
 
 BACK = RollbackIn(reason="it scores everybody high")
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
 
 
 @pytest.fixture

@@ -1,20 +1,11 @@
 """When versions were in which stage; the expected periods are worked out by hand from DESIGN.md section 4."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from app.container import Services, open_services
+from app.container import Services
 from app.schemas.models import VersionOut
 from app.schemas.promotions import PromoteIn, PromotionOut, RollbackIn
-from app.settings import Settings
 from tests.registry_rows import add_dataset, add_verdict, add_version
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
 
 
 @pytest.fixture

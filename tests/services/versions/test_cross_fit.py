@@ -12,8 +12,8 @@ from app.services import cross_fit, evidence_store
 from app.services.jobs import JobContext
 from app.settings import Settings
 from app.tables import Promotion
-from tests.services.judging import Court, open_court
 from tests.services.scoring_world import draw_frame
+from tests.services.versions.court import Court, open_court
 
 TINY = ModelConfig.model_validate({"model_type": "xgboost", "xgboost_params": {"n_estimators": 5, "max_depth": 2}})
 

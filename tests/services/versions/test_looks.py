@@ -1,7 +1,6 @@
 """Each look at a test side is counted and paid for, whoever looks and however many at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -9,20 +8,13 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import delete, func, select
 
-from app.container import Services, open_services
+from app.container import Services
 from app.ml.frame import Frame
 from app.schemas.config import ModelConfig
-from app.settings import Settings
 from app.stats.looks import look_confidence
 from app.tables import Evaluation, StoredEvidence
-from tests.services.judging import Court, open_court
 from tests.services.scoring_world import draw_frame
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
+from tests.services.versions.court import Court, open_court
 
 
 @pytest.fixture

@@ -1,24 +1,15 @@
 """The curves of an evaluation are stored with it and shown to those who ask."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from app.container import Services, open_services
+from app.container import Services
 from app.schemas.config import EvaluationConfig, ProfitConfig
 from app.schemas.gate import PolicyIn
-from app.settings import Settings
 from tests.registry_rows import add_dataset, add_verdict, add_version
-from tests.services.judging import open_court
 from tests.services.scoring_world import draw_frame
+from tests.services.versions.court import open_court
 
 ASSUMED = EvaluationConfig(profit=ProfitConfig(value_per_account=100, contact_cost=8, save_rate=0.4))
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
 
 
 async def test_curves_are_there_for_those_who_ask(services: Services) -> None:

@@ -1,20 +1,17 @@
 """What the checks beside the six read of the store: segments, the list of production, what the probes suspect."""
 
-from collections.abc import AsyncIterator
-
 import numpy as np
 import pytest
 from sqlalchemy import select
 
-from app.container import Services, open_services
+from app.container import Services
 from app.ml.fingerprint import row_keys
 from app.schemas.config import EvaluationConfig
 from app.schemas.gate import PolicyIn
 from app.services import evidence_store
-from app.settings import Settings
 from app.tables import Promotion, TrainedModel, Training, Version
-from tests.services.judging import Court, open_court
 from tests.services.scoring_world import draw_frame
+from tests.services.versions.court import Court, open_court
 
 ALL_ON = {
     "segments": {"features": ["plan", "tenure"]},
@@ -23,12 +20,6 @@ ALL_ON = {
     "leak_suspicion": {},
     "evidence": "test_side",
 }
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
 
 
 @pytest.fixture

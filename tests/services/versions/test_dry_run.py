@@ -1,25 +1,16 @@
 """What another policy would have decided, on versions that were trained and judged here."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy import delete
 
-from app.container import Services, open_services
+from app.container import Services
 from app.errors import NotFound
 from app.schemas.config import EvaluationConfig
 from app.schemas.gate import DryRunIn, DryRunOut
 from app.services import dry_run
-from app.settings import Settings
 from app.tables import StoredEvidence
-from tests.services.judging import Court, open_court
 from tests.services.scoring_world import draw_frame
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
+from tests.services.versions.court import Court, open_court
 
 
 @pytest.fixture

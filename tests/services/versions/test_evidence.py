@@ -19,7 +19,7 @@ from app.tables import Promotion, Side
 from tests.features.business import Business, Store, open_store
 from tests.features.oracle import EventFact, Rules
 from tests.postgres import new_database
-from tests.services.judging import Made, make_version
+from tests.services.versions.court import Made, make_version
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 RULES = Rules(active_days=30, horizon_days=20, windows=(7, 30), has_accounts=False, has_subscriptions=False)

@@ -1,24 +1,16 @@
 """What a verdict proposes where the baseline is as good."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from app.container import Services, open_services
-from app.settings import Settings
+from app.container import Services
 from app.tables import Dataset, Promotion, TrainedModel, Training, Version
 from tests.registry_rows import add_dataset, add_training, add_verdict, add_version
 
 AS_GOOD: dict[str, Any] = {"sentences": [], "checks": [], "deciding_check": "improvement", "insufficient": []}
 AS_GOOD |= {"power": {}, "baseline_as_good": True, "rows": {}}
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
 
 
 @pytest.fixture

@@ -1,28 +1,20 @@
 """Provisional champions are judged again as outcomes mature: once a revision, by one worker of many."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from app.container import Services, open_services
+from app.container import Services
 from app.schemas.evaluation import EvaluationOut
 from app.schemas.promotions import PromoteIn
 from app.services.rejudging import REJUDGE, Rejudging
-from app.settings import Settings
 from app.tables import Job, Promotion
-from tests.services.judging import Court, open_court
 from tests.services.scoring_world import draw_frame
+from tests.services.versions.court import Court, open_court
 
 TEST_SIDE = {"evaluation": {"evidence": "test_side"}}
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
 
 
 @pytest.fixture

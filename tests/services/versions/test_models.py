@@ -1,24 +1,16 @@
 """Registering, history and comparing, on rows written straight into the tables."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import func, select
 
-from app.container import Services, open_services
+from app.container import Services
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.schemas.models import RegisteredOut, RegisterIn
 from app.services.training_report import training_summary
-from app.settings import Settings
 from app.tables import Dataset, Job, TrainedModel, Version
 from tests.registry_rows import add_dataset, add_job, add_training, add_verdict, add_version, report
-
-
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with open_services(Settings(database_url=database_url), database_url) as services:
-        yield services
 
 
 @pytest.fixture
