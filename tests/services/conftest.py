@@ -14,7 +14,7 @@ def warehouse_server() -> Iterator[Warehouse]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def accounts() -> list[Account]:
     return draw_accounts()
 

@@ -33,7 +33,9 @@ from tests.services.query_world import (
 )
 from tests.warehouse import Warehouse
 
-MATURED = [days_ago(30 + 30 * step) for step in range(4)]
+
+def matured() -> list[datetime]:
+    return [days_ago(30 + 30 * step) for step in range(4)]
 
 
 async def labelled(services: Services, revision: Revision, as_of: datetime) -> Frame:
@@ -51,12 +53,12 @@ async def test_a_training_has_the_matured_instants_and_the_newest(
     assert (await create(client, warehouse)).status_code == 201
     revision = await copy(services)
     expected = {today().isoformat(): (sum(each.is_active(today()) for each in accounts), 0, 0)}
-    for as_of in MATURED:
+    for as_of in matured():
         there = [each for each in accounts if each.is_active(as_of)]
         n_churned = sum(each.has_churned(as_of) for each in there)
         expected[as_of.isoformat()] = (len(there), len(there), n_churned)
     assert facts_of(revision) == expected
-    for as_of in MATURED:
+    for as_of in matured():
         frame = await labelled(services, revision, as_of)
         there = sorted((each for each in accounts if each.is_active(as_of)), key=lambda each: each.id)
         assert frame.accounts.to_pylist() == [each.id for each in there]
@@ -97,10 +99,13 @@ async def test_a_scoring_reads_the_newest_instant_alone(
     frames = await active(services, after)
     assert [account for frame in frames for account in frame.accounts.to_pylist()] == there[1:]
     assert {tier for frame in frames for tier in frame.features["tier"].to_pylist()} == {"pro"}
-    for as_of in MATURED:
+    for as_of in matured():
         assert facts_of(after)[as_of.isoformat()] == facts_of(before)[as_of.isoformat()]
     again = await copy(services, "score", now=today() + timedelta(days=1, hours=5))
-    assert set(facts_of(again)) == {(today() + timedelta(days=1)).isoformat(), *(each.isoformat() for each in MATURED)}
+    assert set(facts_of(again)) == {
+        (today() + timedelta(days=1)).isoformat(),
+        *(each.isoformat() for each in matured()),
+    }
 
 
 async def test_who_has_left_is_not_scored_from_an_old_row(
@@ -108,7 +113,7 @@ async def test_who_has_left_is_not_scored_from_an_old_row(
 ) -> None:
     await create(client, warehouse)
     revision = await copy(services)
-    gone = next(each.id for each in accounts if each.is_active(MATURED[0]) and not each.is_active(today()))
+    gone = next(each.id for each in accounts if each.is_active(matured()[0]) and not each.is_active(today()))
     there = next(each.id for each in accounts if each.is_active(today()))
     source = await services.frames.open(await the_dataset(services), revision)
     frame = await source.newest([gone, there])
@@ -126,9 +131,9 @@ async def test_an_account_without_a_label_is_not_learned_from(
 ) -> None:
     await create(client, warehouse, labels_sql=f"{LABELS} AND id >= 'a0040'", max_instants=1)
     revision = await copy(services)
-    there = [each.id for each in accounts if each.is_active(MATURED[0])]
+    there = [each.id for each in accounts if each.is_active(matured()[0])]
     source = await services.frames.open(await the_dataset(services), revision)
-    rows = await source.labelled([MATURED[0]])
+    rows = await source.labelled([matured()[0]])
     assert rows.frame.accounts.to_pylist() == sorted(name for name in there if name >= "a0040")
     assert rows.n_unlabelled == sum(name < "a0040" for name in there)
 
@@ -231,10 +236,10 @@ async def test_the_whole_life(
     trained = await services.training.run(await begin(services, job.id))
     split = trained["split"]
     assert split["kind"] == "temporal"
-    assert split["instants"]["test"] == [MATURED[0].isoformat()]
-    there = [each for each in accounts if each.is_active(MATURED[0])]
+    assert split["instants"]["test"] == [matured()[0].isoformat()]
+    there = [each for each in accounts if each.is_active(matured()[0])]
     assert split["sides"]["test"]["n_rows"] == len(there)
-    assert split["sides"]["test"]["n_churned"] == sum(each.has_churned(MATURED[0]) for each in there)
+    assert split["sides"]["test"]["n_churned"] == sum(each.has_churned(matured()[0]) for each in there)
     force = PromoteIn.model_validate({"force": True, "reason": "to have a champion"})
     await services.promotion.promote(1, force, if_match=None, actor="test")
     scored = await score(services)
