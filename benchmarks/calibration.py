@@ -93,7 +93,7 @@ def stop_xgboost(params: dict[str, Any], X: Matrix, y: Floats, held_out: np.ndar
     judge = xgb.DMatrix(X[held_out], y[held_out])
     booster = xgb.train(
         *(params, xgb.DMatrix(X[~held_out], y[~held_out]), n_rounds),
-        evals=[(judge, "held out")],
+        evals=[(judge, "held_out")],
         early_stopping_rounds=PATIENCE,
         verbose_eval=False,
     )

@@ -1,5 +1,6 @@
 """Fixtures that every test may use: a real PostgreSQL, and in it a migrated database per test."""
 
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,7 @@ from app.container import Services
 from app.db import migrate
 from app.main import create_app
 from app.settings import Settings
-from tests.postgres import make_run_home, new_database, open_server, remove_run_home
+from tests.postgres import make_mlflow_tables, make_run_home, new_database, open_server, remove_run_home
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two fits at once on two cores: threads that spin starve the other
 
@@ -32,6 +33,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         remove_run_home()
 
 
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # a million objects of imported modules stay till the end: no collection need look at them
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL on which databases may be made; do not write to this one."""
@@ -44,6 +50,14 @@ def template_database(postgres_url: str) -> Iterator[str]:
     """The name of a migrated, empty database, to be cloned."""
     with new_database(postgres_url) as url:
         migrate(url)
+        yield make_url(url).database or ""
+
+
+@pytest.fixture(scope="session")
+def tracked_template(postgres_url: str, template_database: str) -> Iterator[str]:
+    """As `template_database`, and MLflow's tables are made too: for tests of which each trains."""
+    with new_database(postgres_url, template=template_database) as url:
+        make_mlflow_tables(url)
         yield make_url(url).database or ""
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from app.db import psycopg_url
 from app.embedded import EmbeddedPostgres
+from app.registry import SCHEMA
 from app.settings import Settings
 
 MEMORY = Path("/dev/shm")
@@ -65,3 +67,14 @@ def new_database(server_url: str, *, template: str = "template1") -> Iterator[st
     finally:
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def make_mlflow_tables(database_url: str) -> None:
+    """What MLflow's first call does on a migrated database, and no connection of it stays open."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its mappers still use what SQLAlchemy 2.1 deprecates
+        from mlflow.store.db.utils import _initialize_tables
+
+        engine = create_engine(psycopg_url(database_url, schema=SCHEMA), poolclass=NullPool)
+        _initialize_tables(engine)
+        engine.dispose()

@@ -13,6 +13,7 @@ from app.stats.ranking import auc, pr_auc
 
 _N_SHOWN = 15  # features in a bar chart
 _N_GRID = 400  # points of a curve
+_MARGINS = {"left": 0.12, "right": 0.97, "bottom": 0.12, "top": 0.92}  # the same for all curves, so that they compare
 _SHOWN_SHARES = (0.1, 0.2)  # of the accounts contacted, marked in the picture of gains
 
 
@@ -66,9 +67,9 @@ def _png(draw: Callable[[Any], None]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(7, 5))
     FigureCanvasAgg(figure)
-    draw(figure.subplots())
+    draw(figure.subplots(gridspec_kw=_MARGINS))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()
@@ -182,6 +183,7 @@ def _percent(value: float, _position: int) -> str:
 
 
 def _bars(axes: Any, ranked: dict[str, float], label: str, title: str) -> None:
+    _fit_to_names(axes)
     shown = list(ranked.items())[:_N_SHOWN][::-1]
     axes.barh([_plain(name) for name, _ in shown], [value for _, value in shown])
     axes.set(xlabel=label, title=title if len(ranked) <= _N_SHOWN else f"{title}: the first {_N_SHOWN} features")
@@ -189,6 +191,7 @@ def _bars(axes: Any, ranked: dict[str, float], label: str, title: str) -> None:
 
 def _beeswarm(axes: Any, summary: ShapSummary) -> None:
     """One strip per feature; the colour is the rank of the value, grey where missing."""
+    _fit_to_names(axes)
     rng = np.random.default_rng(0)
     names = list(summary.mean_absolute)[:_N_SHOWN]
     for height, name in enumerate(reversed(names)):
@@ -212,6 +215,11 @@ def _beeswarm(axes: Any, summary: ShapSummary) -> None:
         fontsize=8,
         transform=axes.transAxes,
     )
+
+
+def _fit_to_names(axes: Any) -> None:
+    """Margins as wide as the names of features ask for; to find them takes as long as to draw."""
+    axes.figure.set_layout_engine("constrained")
 
 
 def _plain(name: str) -> str:

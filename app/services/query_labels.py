@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from app.errors import UnreadableFile
 from app.ml.cells import Unfit, account_ids
 
-_NONE = pa.array([], pa.string())
+_NONE = pa.nulls(0, pa.string())  # an array of a list would import pandas
 
 
 class SortedLabels:

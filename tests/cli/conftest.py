@@ -1,6 +1,7 @@
 """The command, called in this process on a database of the test's own."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.process import warm_up
+from tests.postgres import new_database
 
 SEEDED = ("--as-of-column", "as_of", "--horizon-days", 60, "--split-seed", 1)
 Arguments = str | int | Path
@@ -38,6 +40,12 @@ class Holdfast:
 def _warm() -> None:
     """What jobs import is imported once, not by each of them."""
     warm_up()
+
+
+@pytest.fixture
+def database_url(postgres_url: str, tracked_template: str) -> Iterator[str]:
+    with new_database(postgres_url, template=tracked_template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from sqlalchemy import make_url
 
 from app.caller import actor
 from app.cli.data import import_file
@@ -15,6 +16,7 @@ from app.sample import make_sample, write_csv
 from app.schemas.config import ModelConfig, TrainingConfig
 from holdfast import ModelTrainer, Store, TrainedModel
 from tests.face.frames import planted_frame
+from tests.postgres import new_database
 
 N_ACCOUNTS = 2500
 DESCRIBED = {
@@ -37,15 +39,28 @@ def trained(frame: tuple[pd.DataFrame, "pd.Series[int]"]) -> TrainedModel:
     return ModelTrainer(ModelConfig(model_type="logistic"), TrainingConfig(shap=False)).train(*frame)
 
 
+@pytest.fixture(scope="session")
+def filled_template(
+    postgres_url: str, tracked_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The name of a store with the sample in it, to be cloned."""
+    folder = tmp_path_factory.mktemp("sample")
+    with new_database(postgres_url, template=tracked_template) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOLDFAST_HOME", str(folder / "home"))
+        fill(url, folder)
+        yield make_url(url).database or ""
+
+
 @pytest.fixture
-def store_url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def store_url(
+    postgres_url: str, filled_template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The URL of a store as people write it, with the sample in it; nothing of ours is left at the end."""
     monkeypatch.setenv("HOLDFAST_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HOLDFAST_N_THREADS", "1")
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    url = database_url.replace("postgresql+asyncpg", "postgresql")
-    fill(url, tmp_path)
-    yield url
+    with new_database(postgres_url, template=filled_template) as url:
+        yield url.replace("postgresql+asyncpg", "postgresql")
     assert not [each for each in threading.enumerate() if each.name == "holdfast-store"]
 
 

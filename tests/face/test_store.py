@@ -174,7 +174,7 @@ def test_the_engine_that_is_named_is_taken_whatever_the_environment_says(
 def test_nothing_stays_open(store_url: str) -> None:
     store = Store(store_url)
     ModelRegistry(store).history()
-    assert _connections(store_url) > 0
+    assert _connections(store_url, within_seconds=0) > 0
     store.close()
     store.close()
     assert _connections(store_url) == 0
@@ -190,10 +190,10 @@ def test_what_is_forgotten_is_closed_when_it_is_collected(store_url: str) -> Non
     assert _connections(store_url) == 0
 
 
-def _connections(url: str) -> int:
-    """Others on this database; PostgreSQL needs a moment to notice that one has left."""
+def _connections(url: str, within_seconds: float = 5) -> int:
+    """Others on this database; PostgreSQL is given a moment to notice that all have left."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + within_seconds
     with psycopg.connect(url, autocommit=True) as connection:
         while True:
             [n] = connection.execute(query).fetchone() or [0]

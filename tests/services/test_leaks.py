@@ -12,7 +12,7 @@ from tests.living import Client, open_app
 
 pytestmark = pytest.mark.slow
 
-N_ACCOUNTS = 4000
+N_ACCOUNTS = 2000
 WINDOWS = [30, 90]
 DESCRIBED: dict[str, Any] = {
     "kind": "events",
