@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 from app.container import Services
 from app.db import migrate
 from app.main import create_app
+from app.process import warm_up
 from app.settings import Settings
 from tests.postgres import make_mlflow_tables, make_run_home, new_database, open_server, remove_run_home
 
@@ -47,7 +48,8 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def template_database(postgres_url: str) -> Iterator[str]:
-    """The name of a migrated, empty database, to be cloned."""
+    """The name of a migrated, empty database, to be cloned; what its jobs import is imported once."""
+    warm_up()
     with new_database(postgres_url) as url:
         migrate(url)
         yield make_url(url).database or ""

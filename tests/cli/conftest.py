@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.process import warm_up
 from tests.postgres import new_database
 
 SEEDED = ("--as-of-column", "as_of", "--horizon-days", 60, "--split-seed", 1)
@@ -34,12 +33,6 @@ class Holdfast:
     def __call__(self, *arguments: Arguments) -> Any:
         """Its answer for machines."""
         return json.loads(self.tells(*arguments, "--json"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _warm() -> None:
-    """What jobs import is imported once, not by each of them."""
-    warm_up()
 
 
 @pytest.fixture

@@ -8,12 +8,15 @@ from pathlib import Path
 import pandas as pd
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from anyio.from_thread import start_blocking_portal
 from sqlalchemy import make_url
 
 from app.caller import actor
 from app.cli.data import import_file
 from app.sample import make_sample, write_csv
 from app.schemas.config import ModelConfig, TrainingConfig
+from app.settings import Settings
+from app.worker import running_worker
 from holdfast import ModelTrainer, Store, TrainedModel
 from tests.face.frames import planted_frame
 from tests.postgres import new_database
@@ -62,6 +65,15 @@ def store_url(
     with new_database(postgres_url, template=filled_template) as url:
         yield url.replace("postgresql+asyncpg", "postgresql")
     assert not [each for each in threading.enumerate() if each.name == "holdfast-store"]
+
+
+@pytest.fixture
+def worked_url(store_url: str, tmp_path: Path) -> Iterator[str]:
+    """As `store_url`, with a worker beside, so that no call needs one of its own."""
+    url = store_url.replace("postgresql", "postgresql+asyncpg")
+    worker = running_worker(Settings(database_url=url, home=tmp_path / "home"), url)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(worker):
+        yield store_url
 
 
 def fill(url: str, folder: Path) -> None:

@@ -45,15 +45,15 @@ def test_the_examples_on_frames_run(name: str, frame: Planted, trained: TrainedM
 
 
 @pytest.mark.slow
-def test_the_examples_on_a_store_run(store_url: str) -> None:
+def test_the_examples_on_a_store_run(worked_url: str) -> None:
     for name in ON_A_STORE:
-        assert sum(run(each, text, {"url": store_url}) for each, text in texts_of(name).items()), name
+        assert sum(run(each, text, {"url": worked_url}) for each, text in texts_of(name).items()), name
 
 
 @pytest.mark.slow
-def test_the_guide_runs(frame: Planted, store_url: str, tmp_path: Path) -> None:
+def test_the_guide_runs(frame: Planted, worked_url: str, tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-    assert run("docs/python.md", guide, {"X": frame[0], "y": frame[1], "url": store_url, "folder": tmp_path}) > 30
+    assert run("docs/python.md", guide, {"X": frame[0], "y": frame[1], "url": worked_url, "folder": tmp_path}) > 30
 
 
 def test_every_public_name_says_what_it_is() -> None:

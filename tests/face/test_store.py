@@ -46,8 +46,8 @@ QUICK = TrainingConfig(shap=False)
 
 
 @pytest.mark.slow
-def test_the_weekly_cycle(store_url: str) -> None:
-    with ModelRegistry(store_url) as registry:
+def test_the_weekly_cycle(worked_url: str) -> None:
+    with ModelRegistry(worked_url) as registry:
         trained = registry.train_model(LOGISTIC, QUICK, register=True)
         assert trained.version == 1
         assert 0.6 < trained.metrics["auc"] == trained.metrics["test"]["roc_auc"] < 1
@@ -58,10 +58,10 @@ def test_the_weekly_cycle(store_url: str) -> None:
         assert registry.promote_model(reason="first model").to_version == 1
         model = registry.load_production_model()
         assert [(each.version, each.stage) for each in registry.history()] == [(1, "Production")]
-    run = score_active_accounts(store_url)
+    run = score_active_accounts(worked_url)
     assert run.n_accounts_scored == sum(run.risk_distribution.values()) > 1500
     assert set(run.risk_distribution) == {"high", "medium", "low"}
-    with BatchScorer(store_url, ScoringConfig(n_reasons=1)) as scorer:
+    with BatchScorer(worked_url, ScoringConfig(n_reasons=1)) as scorer:
         accounts = scorer.accounts()
         assert [each.id for each in scorer.runs()] == [run.run_id]
     assert len(accounts) == run.n_accounts_scored
@@ -70,7 +70,7 @@ def test_the_weekly_cycle(store_url: str) -> None:
     stored = accounts.set_index("account_id")["churn_probability"]
     here = model.churn_probability(june).set_axis(june["account_id"].to_pylist())
     assert abs(here - stored[here.index]).max() < 1e-6  # a frame is scored as the batch was
-    with ModelMonitor(store_url, MonitoringConfig(min_sample=100)) as monitor:
+    with ModelMonitor(worked_url, MonitoringConfig(min_sample=100)) as monitor:
         report = monitor.check(save=True)
         drifted = {each.name for each in report.features if each.state in ("warning", "critical")}
         assert drifted >= {"last_login_days", "price_increase_pct"}  # planted in the later month
@@ -81,8 +81,8 @@ def test_the_weekly_cycle(store_url: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_of_a_frame_is_registered_where_the_store_makes_the_same(store_url: str) -> None:
-    data = create_training_dataset(store_url)
+def test_a_model_of_a_frame_is_registered_where_the_store_makes_the_same(worked_url: str) -> None:
+    data = create_training_dataset(worked_url)
     given: dict[str, Any] = {
         "accounts": data.accounts,
         "as_of": data.as_of,
@@ -90,7 +90,7 @@ def test_a_model_of_a_frame_is_registered_where_the_store_makes_the_same(store_u
         "horizon_days": data.horizon_days,
     }
     trained = ModelTrainer(LOGISTIC, QUICK).train(data.X, data.y, **given)
-    with ModelRegistry(store_url) as registry:
+    with ModelRegistry(worked_url) as registry:
         registered = registry.register_model(trained, description="of a notebook")
         assert registered.bundle_sha256 == trained.model.sha256
         assert registered.test_roc_auc == pytest.approx(trained.metrics["auc"])

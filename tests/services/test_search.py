@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.container import Services
 from app.errors import InvalidRequest
 from app.schemas.training import TrainIn
+from app.worker import running_worker
 from tests.services.test_training_killed import PATIENCE_SECONDS, services, worker_process
 from tests.working import execute, until
 
@@ -67,7 +68,7 @@ async def test_a_search_killed_twice_ends_as_one_that_was_not(services: Services
         with worker_process(services) as worker:
             await until(tracked, within_seconds=PATIENCE_SECONDS)
             worker.kill()
-    with worker_process(services):
+    async with running_worker(services.settings, services.database_url):
         killed = await finish(services, job_id)
         other_id = await submit(services, SEARCH)
         unharmed = await finish(services, other_id)
@@ -85,7 +86,7 @@ async def test_a_search_killed_twice_ends_as_one_that_was_not(services: Services
 
 @pytest.mark.slow
 async def test_the_result_tells_of_the_search_and_the_recipe_is_the_space(services: Services) -> None:
-    with worker_process(services):
+    async with running_worker(services.settings, services.database_url):
         found = await finish(services, await submit(services, SEARCH, register=True))
         again = await finish(services, await submit(services, SEARCH, model=QUICK | {"seed": 5}))
         smaller = {"n_trials": 2, "space": {"max_depth": SPACE["max_depth"]}}
@@ -116,7 +117,7 @@ async def test_a_search_can_be_cancelled(services: Services) -> None:
         step = (await services.jobs.get(job_id)).step or ""
         return step.startswith("search: trial ") and " of 1000, best log-loss 0." in step
 
-    with worker_process(services):
+    async with running_worker(services.settings, services.database_url):
         await until(searches, within_seconds=PATIENCE_SECONDS)
         await services.jobs.cancel(job_id)
         job = await services.jobs.get(job_id, wait_seconds=PATIENCE_SECONDS)

@@ -15,6 +15,7 @@ from app.container import Services, open_services
 from app.sample import make_sample, write_csv
 from app.schemas.datasets import SnapshotsIn
 from app.schemas.training import TrainIn
+from app.worker import running_worker
 from tests.working import ROOT, execute, family, make_settings, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -91,7 +92,7 @@ async def test_a_killed_training_leaves_one_run_and_one_version(services: Servic
         with worker_process(services) as worker:
             await until(tracked, within_seconds=PATIENCE_SECONDS)
             worker.kill()
-    with worker_process(services):
+    async with running_worker(services.settings, services.database_url):
         job = await services.jobs.get(job_id, wait_seconds=PATIENCE_SECONDS)
     assert (job.status, job.attempt) == ("succeeded", 3), job.problem
     assert await execute(services, COUNTS) == [(1, 2, 1, 1, 1, 1)]
