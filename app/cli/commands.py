@@ -12,7 +12,7 @@ HINTS = {
     "query_changed": "Train anew with `holdfast train --register`, or give the source its columns back.",
     "leaks_found": "Leave the feature out with `holdfast train --exclude-feature NAME`, mend its source, or, where it "
     "is honest, accept the finding with `holdfast train --accept-leak FINDING`.",
-    "gate_not_passed": "The champion stays. Mend what the gate names and train again, or "
+    "gate_not_passed": "Nothing has changed. Mend what the gate names and train again, or "
     "`holdfast promote --force --reason ...`, which is marked in the ledger.",
 }
 

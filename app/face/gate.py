@@ -37,7 +37,7 @@ class EvaluationGate:
     """
 
     def __init__(self, config: EvaluationConfig | None = None) -> None:
-        self.config = config or EvaluationConfig()
+        self.config = EvaluationConfig.model_validate(config or {})
 
     def evaluate(
         self,

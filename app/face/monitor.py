@@ -48,9 +48,9 @@ class ModelMonitor(Closing):
     def __init__(self, engine: EngineLike | MonitoringConfig = None, config: MonitoringConfig | None = None) -> None:
         self._registry: ModelRegistry | None = None
         if engine is None or isinstance(engine, MonitoringConfig):
-            self.config = engine or config or MonitoringConfig()
+            self.config = MonitoringConfig.model_validate(engine or config or {})
         else:
-            self.config = config or MonitoringConfig()
+            self.config = MonitoringConfig.model_validate(config or {})
             self._registry = ModelRegistry(engine)
 
     def check_drift(

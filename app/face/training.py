@@ -84,8 +84,8 @@ class ModelTrainer:
     """
 
     def __init__(self, config: ModelConfig | None = None, training: TrainingConfig | None = None) -> None:
-        self.config = config or ModelConfig()
-        self.training = training or TrainingConfig()
+        self.config = ModelConfig.model_validate(config or {})
+        self.training = TrainingConfig.model_validate(training or {})
 
     def train(
         self,

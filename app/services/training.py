@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from app.code_version import code_version
 from app.db import Sessions
-from app.errors import Conflict, ShapFailed
+from app.errors import Conflict, FieldError, InvalidRequest, ShapFailed
 from app.features.definitions import define_features
 from app.features.plan import FeaturePlan
 from app.ml.explain import ExplanationError
@@ -110,10 +110,12 @@ class Trainings:
         async with self._sessions() as session:
             dataset = await self._datasets.resolve(session, body.dataset)
             uploaded = None if is_copied(dataset) else await get_revision(session, dataset)
-        if uploaded is not None:
-            await self._require_rows(dataset, uploaded)
         model = in_force(ModelConfig, dataset, self._settings, body.model)
         training = in_force(TrainingConfig, dataset, self._settings, body.training)
+        if uploaded is not None:
+            source = await self._frames.open(dataset, uploaded)  # of facts, all must be there
+            _require_both_classes(dataset, uploaded)
+            _without(source.features, training.exclude_features, dataset)
         require_searchable(model, training)
         params = {
             "model": model.model_dump(mode="json"),
@@ -122,19 +124,6 @@ class Trainings:
             "description": body.description,
         }
         return await self._jobs.submit("train", params, dataset_id=dataset.id, actor=actor)
-
-    async def _require_rows(self, dataset: Dataset, revision: Revision) -> None:
-        """Refuse what can't be trained on before a job is made; the job looks closer."""
-        await self._frames.open(dataset, revision)  # of facts, all must be there
-        if dataset.kind == "events":
-            return
-        n_stayed = revision.n_labelled - revision.n_churned
-        if not revision.n_churned or not n_stayed:
-            raise Conflict(
-                f"Revision {revision.number} of {dataset.name} has {revision.n_churned} rows that churned and "
-                f"{n_stayed} that stayed; training needs both.",
-                hint=f"Look at GET /datasets/{dataset.name}: is `{dataset.positive_value}` what a churner has?",
-            )
 
     async def run(self, context: JobContext) -> dict[str, Any]:
         """Train, unless an attempt before this one has; then make the version, where one is wanted."""
@@ -291,12 +280,26 @@ def _cannot_train(error: ValueError, work: _Work) -> Exception:
     return Conflict(f"These rows can't be trained on: {error}.", hint=hint)
 
 
+def _require_both_classes(dataset: Dataset, revision: Revision) -> None:
+    """Of facts, only the job knows."""
+    n_stayed = revision.n_labelled - revision.n_churned
+    if dataset.kind != "events" and not (revision.n_churned and n_stayed):
+        raise Conflict(
+            f"Revision {revision.number} of {dataset.name} has {revision.n_churned} rows that churned and "
+            f"{n_stayed} that stayed; training needs both.",
+            hint=f"Look at GET /datasets/{dataset.name}: is `{dataset.positive_value}` what a churner has?",
+        )
+
+
 def _without(features: Sequence[Feature], left_out: Sequence[str], dataset: Dataset) -> tuple[Feature, ...]:
     """The features but those that the request leaves out, which must be there."""
-    unknown = sorted(set(left_out) - {each.name for each in features})
+    known = {each.name for each in features}
+    unknown = [(at, name) for at, name in enumerate(left_out) if name not in known]
     if unknown:
-        raise Conflict(
-            f"{dataset.name} has no feature {unknown[0]} to leave out.",
+        errors = [FieldError(f"/training/exclude_features/{at}", f"there is no feature {name}") for at, name in unknown]
+        raise InvalidRequest(
+            f"{dataset.name} has no feature {unknown[0][1]} to leave out.",
+            errors=errors,
             hint=f"GET /datasets/{dataset.name} lists columns, GET /datasets/{dataset.name}/features what is built.",
         )
     return tuple(each for each in features if each.name not in left_out)

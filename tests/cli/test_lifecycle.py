@@ -42,7 +42,7 @@ def test_a_week_in_which_the_gate_says_hold(holdfast: Holdfast) -> None:
     assert (evaluation["version"], evaluation["rule"], evaluation["recommendation"]) == (2, "better", "hold")
     words = holdfast.fails("promote")
     assert "hold" in words
-    assert "The champion stays." in words
+    assert "Nothing has changed." in words
     assert holdfast("score")["version"] == 1
     assert holdfast("monitor")["version"] == 1
     assert [(item["version"], item["stage"]) for item in holdfast("history")] == [(2, None), (1, "Production")]

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -269,6 +269,10 @@ BAD_CALLS: dict[str, Any] = {
     "exclude_features names 'nonsense'": lambda X, y: ModelTrainer(
         LOGISTIC, TrainingConfig(exclude_features=["nonsense"])
     ).train(X, y),
+    "n_folds\n.* less than or equal": lambda X, y: ModelTrainer(LOGISTIC, cast(Any, {"n_folds": 99})).train(X, y),
+    "valid dictionary or instance of EvaluationConfig": lambda X, y: EvaluationGate(cast(Any, "strict")).evaluate(
+        train(X, y)
+    ),
     "horizon_days must not be negative": lambda X, y: train(X, y, horizon_days=-1),
     "a split by time needs as_of": lambda X, y: ModelTrainer(LOGISTIC, TrainingConfig(split="temporal")).train(X, y),
     "side has 0 churners": lambda X, y: train(X, y * 0),
