@@ -259,6 +259,29 @@ def show_new_policy(document: Json) -> None:
     say_next("holdfast policy show" + (f" --dataset {document['dataset']}" if document["dataset"] else ""))
 
 
+def show_dry_run(found: Json) -> None:
+    """What a policy would have decided, beside what was decided."""
+    rows = [
+        [
+            str(item["version"]),
+            when(item["judged_at"]),
+            _decision(item["was"]),
+            _decision(item["would_be"]) if item["would_be"] else escape(item["missing"] or "-"),
+            escape(", ".join([*item["would_be"]["failed"], *item["would_be"]["insufficient"]]) or "-")
+            if item["would_be"]
+            else "-",
+        ]
+        for item in found["versions"]
+    ]
+    columns = ["version", "judged (UTC)", "it was", "it would be", "because of"]
+    show_table(f"What this policy would have decided for {escape(found['dataset'])}", columns, rows)
+    say(f"{found['n_changed']} of {found['n_judged_again']} verdicts would be another; nothing was changed.")
+
+
+def _decision(decision: Json) -> str:
+    return coloured(decision["recommendation"]) + (", provisional" if decision["provisional"] else "")
+
+
 def show_promotion(entry: Json) -> None:
     """A new entry of the ledger."""
     before = f" in place of version {entry['from_version']}" if entry["from_version"] else ""

@@ -30,3 +30,20 @@ def test_what_is_no_bar_is_refused(holdfast: Holdfast, bar: Path) -> None:
     assert "min_auc" in holdfast.fails("policy", "set", bar, "--reason", "x")
     bar.write_text("{")
     assert "not valid JSON" in holdfast.fails("policy", "set", bar, "--reason", "x")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("dataset")
+def test_a_bar_is_tried_on_what_was_judged(holdfast: Holdfast, bar: Path) -> None:
+    holdfast("train", "--register", "--model-type", "logistic", "--no-shap")
+    holdfast("evaluate")
+    bar.write_text('{"min_auc": 0.99}')
+    found = holdfast("policy", "try", bar)
+    [item] = found["versions"]
+    assert (item["was"]["recommendation"], item["would_be"]["failed"]) == ("promote", ["thresholds"])
+    assert (found["n_judged_again"], found["n_changed"]) == (1, 1)
+    told = holdfast.tells("policy", "try", bar)
+    assert "1 of 1 verdicts would be another" in told
+    assert "thresholds" in told
+    assert holdfast("policy", "show")["source"] == "defaults"
+    assert "no dataset nobody" in holdfast.fails("policy", "try", bar, "--dataset", "nobody")
