@@ -37,7 +37,7 @@ class EvaluationGate:
     """
 
     def __init__(self, config: EvaluationConfig | None = None) -> None:
-        self.config = EvaluationConfig.model_validate(config or {})
+        self.config = EvaluationConfig.model_validate({} if config is None else config)
 
     def evaluate(
         self,

@@ -53,6 +53,11 @@ def ratio_of(part: Floats, whole: Floats) -> Figure:
     return Figure(ratio, (part - ratio * whole) / (total / part.size))
 
 
+def count_in_top_share(score: Floats, top_share: float) -> int:
+    """How many of the riskiest a share is, 0..1; equal scores are not parted, so that it may be none of them."""
+    return int((score >= top_cut(score, round(top_share * score.size))).sum())
+
+
 def hits_in_top_share(y: Floats, score: Floats, top_share: float) -> tuple[Floats, Floats]:
     """For each row what it adds to the churners among the riskiest, and the share of rows that these are.
 
@@ -71,7 +76,7 @@ def hits_in_top_share(y: Floats, score: Floats, top_share: float) -> tuple[Float
     two ndarrays of shape (n,)
         To be taken as sums by `mean_of` or `ratio_of`; the second is constant.
     """
-    n_flagged = int((score >= top_cut(score, round(top_share * y.size))).sum())
+    n_flagged = count_in_top_share(score, top_share)
     flagged, order = np.zeros(y.size), np.argsort(-score, kind="stable")
     flagged[order[:n_flagged]] = 1.0
     n_near = max(y.size // 20, 20)  # on either side: few enough to be near, enough to tell a rate

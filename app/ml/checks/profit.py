@@ -7,7 +7,7 @@ from app.ml.frame import Floats
 from app.ml.judgement import Check, Evidence, Verdict
 from app.schemas.config import EvaluationConfig, ProfitConfig
 from app.stats.arrays import cluster_codes
-from app.stats.influence import Figure, hits_in_top_share, mean_of
+from app.stats.influence import Figure, count_in_top_share, hits_in_top_share, mean_of
 
 NAME = "profit_at_capacity"
 
@@ -19,21 +19,26 @@ def check_profit(evidence: Evidence, config: EvaluationConfig, assumed: ProfitCo
     list of the same length earns on the same rows, paired. Errors are clustered by account. Rows are those of the test
     side, whatever the other checks rest on.
     """
-    production = evidence.production
     relative = assumed.require == "not_below_production"
+    production = evidence.production if relative else None
     if relative and production is None:
-        return _no_production(config)
-    rows = production.fair if relative and production else np.ones(evidence.y.size, dtype=np.bool_)
+        return _untold(Verdict.NOT_APPLICABLE, "Nothing is in production whose profit could be compared.", config)
+    rows = production.fair if production else np.ones(evidence.y.size, dtype=np.bool_)
+    if production and not rows.any():
+        sentence = f"No profit to compare with version {production.version} in production: {production.unfair}"
+        return _untold(Verdict.INSUFFICIENT, sentence, config)
     y, threshold = evidence.y[rows], 0.0 - assumed.max_loss if relative else 0.0
-    earned = _earned(y, evidence.p_model[rows], assumed)
-    if relative and production:
-        earned = earned.less(_earned(y, production.p[rows], assumed))
+    listed = [p[rows] for p in (evidence.p_model, *([production.p] if production else []))]
+    earned = _earned(y, listed[0], assumed)
+    if production:
+        earned = earned.less(_earned(y, listed[1], assumed))
     found = earned.estimate(cluster_codes(evidence.accounts[rows], y.size))
     confidence = passing_confidence(evidence.look, config)
+    undecided = few(y) if too_few(y) else _nobody(listed, assumed)
     decided = verdict_at_least(found, threshold, config, look=evidence.look)
-    verdict = Verdict.INSUFFICIENT if too_few(y) else decided
+    verdict = Verdict.INSUFFICIENT if undecided else decided
     interval = found.interval(confidence)
-    against = f" more than version {production.version} in production" if relative and production else ""
+    against = f" more than version {production.version} in production" if production else ""
     told = f"Contacting the riskiest {assumed.capacity:.1%} earns {found.value:.3g} per account{against}"
     return Check(
         name=NAME,
@@ -42,8 +47,9 @@ def check_profit(evidence: Evidence, config: EvaluationConfig, assumed: ProfitCo
         confidence=confidence,
         threshold=threshold,
         verdict=verdict,
-        sentence=f"{told}{span(interval, confidence)}, {_RULING[verdict]} {threshold:g}."
-        + (f" {few(y)}" if too_few(y) else ""),
+        sentence=" ".join(
+            filter(None, [f"{told}{span(interval, confidence)}, {_RULING[verdict]} {threshold:g}.", undecided])
+        ),
         right_side=found.value >= threshold,
         details={"assumptions": assumed.model_dump(mode="json"), **sizes(y)},
     )
@@ -61,14 +67,21 @@ def _earned(y: Floats, p: Floats, assumed: ProfitConfig) -> Figure:
     return mean_of(assumed.save_rate * assumed.value_per_account * hits - assumed.contact_cost * flagged)
 
 
-def _no_production(config: EvaluationConfig) -> Check:
+def _nobody(listed: list[Floats], assumed: ProfitConfig) -> str:
+    """Why nothing is told where a list is empty; the empty string where none is."""
+    if all(count_in_top_share(p, assumed.capacity or 0.0) for p in listed):
+        return ""
+    return f"Of {listed[0].size:,} rows nobody is among them, as equal scores are not parted."
+
+
+def _untold(verdict: Verdict, sentence: str, config: EvaluationConfig) -> Check:
     return Check(
         name=NAME,
         estimate=None,
         interval=None,
         confidence=config.confidence,
         threshold=None,
-        verdict=Verdict.NOT_APPLICABLE,
-        sentence="Nothing is in production whose profit could be compared.",
+        verdict=verdict,
+        sentence=sentence,
         right_side=True,
     )

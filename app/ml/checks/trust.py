@@ -106,13 +106,17 @@ def _calibration_sentence(
     line: Line, slope_verdict: Verdict, mean_verdict: Verdict, confidence: float, config: EvaluationConfig
 ) -> str:
     slope, error = line.slope, line.mean
+    mean = (
+        f"probability is {round(error.value * 100, 1) + 0.0:+.1f} percentage points off the churn rate, "
+        f"which {_JUDGED[mean_verdict]} {_limit(error, config)}."
+    )
     if not isfinite(slope.value):
-        return "No calibration line can be fitted: one class only, constant scores, or classes that don't overlap."
+        unfit = "No calibration line can be fitted: one class only, constant scores, or classes that don't overlap."
+        return f"The mean {mean} {unfit}" if mean_verdict is Verdict.FAIL else unfit
     return (
         f"Calibration slope {slope.value:.2f}{span(slope.interval(confidence), confidence)} "
         f"{_JUDGED[slope_verdict]} {config.min_calibration_slope:.2f} to {config.max_calibration_slope:.2f}; the mean "
-        f"probability is {round(error.value * 100, 1) + 0.0:+.1f} percentage points off the churn rate, "
-        f"which {_JUDGED[mean_verdict]} {_limit(error, config)}."
+        f"{mean}"
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.ml.checks.leak_suspicion import check_leak_suspicion
 from app.ml.checks.list_stability import check_list_stability
-from app.ml.checks.profit import check_profit
+from app.ml.checks.profit import NAME, check_profit
 from app.ml.checks.rules import failing_confidence
 from app.ml.checks.segments import check_segments
 from app.ml.evidence_bytes import evidence_from_bytes, evidence_to_bytes
@@ -133,6 +133,27 @@ def test_profit_against_production_is_paired() -> None:
     worse = replace(in_production(evidence, evidence.p_model), p_model=guess)
     assert check_profit(worse, CONFIG, relative).verdict is Verdict.FAIL
     assert check_profit(worse, CONFIG, assumed(require="not_below_production", max_loss=50)).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("require", ["positive", "not_below_production"])
+def test_a_list_of_nobody_tells_nothing(require: str) -> None:
+    evidence = draw_evidence(np.random.default_rng(7), 4000, 0.15, auc=0.80)
+    evidence = in_production(evidence, evidence.p_model)
+    for nobody in (
+        check_profit(evidence, CONFIG, assumed(require=require, capacity=0.0001)),
+        check_profit(replace(evidence, p_model=np.full(4000, 0.15)), CONFIG, assumed(require=require)),
+    ):
+        assert nobody.verdict is Verdict.INSUFFICIENT
+        assert "Of 4,000 rows nobody is among them" in nobody.sentence
+
+
+def test_without_rows_fair_to_production_there_is_no_profit_to_compare() -> None:
+    evidence = draw_evidence(np.random.default_rng(7), 4000, 0.15, auc=0.80)
+    unfair = Production(7, evidence.p_model, np.zeros(4000, dtype=bool), unfair="it has learned from all of them")
+    config = EvaluationConfig(profit=assumed(require="not_below_production"))
+    check = next(each for each in judge(replace(evidence, production=unfair), config).checks if each.name == NAME)
+    assert (check.verdict, check.estimate) == (Verdict.INSUFFICIENT, None)
+    assert "version 7 in production: it has learned from all of them" in check.sentence
 
 
 def test_the_interval_of_the_profit_covers_the_truth() -> None:

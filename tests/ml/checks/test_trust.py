@@ -51,6 +51,14 @@ def test_a_mean_is_off_because_churn_itself_moved(evidence: Evidence) -> None:
     assert "Churn itself moved" not in check_calibration(replace(off, development_churn_rate=rate / 2), CONFIG).sentence
 
 
+def test_a_constant_score_off_the_rate_fails_by_its_mean(evidence: Evidence) -> None:
+    check = check_calibration(replace(evidence, p_model=np.full(evidence.y.size, 0.5)), CONFIG)
+    assert check.verdict is Verdict.FAIL
+    assert check.sentence.startswith(
+        f"The mean probability is {100 * (0.5 - evidence.y.mean()):+.1f} percentage points"
+    )
+
+
 def first(evidence: Evidence, n: int) -> Evidence:
     return replace(evidence, y=evidence.y[:n], p_model=evidence.p_model[:n], accounts=evidence.accounts[:n])
 
