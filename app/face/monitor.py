@@ -47,10 +47,9 @@ class ModelMonitor(Closing):
 
     def __init__(self, engine: EngineLike | MonitoringConfig = None, config: MonitoringConfig | None = None) -> None:
         self._registry: ModelRegistry | None = None
-        if engine is None or isinstance(engine, MonitoringConfig):
-            self.config = MonitoringConfig.model_validate(engine or config or {})
-        else:
-            self.config = MonitoringConfig.model_validate(config or {})
+        given = engine if isinstance(engine, MonitoringConfig) else config
+        self.config = MonitoringConfig.model_validate({} if given is None else given)
+        if engine is not None and not isinstance(engine, MonitoringConfig):
             self._registry = ModelRegistry(engine)
 
     def check_drift(

@@ -84,8 +84,8 @@ class ModelTrainer:
     """
 
     def __init__(self, config: ModelConfig | None = None, training: TrainingConfig | None = None) -> None:
-        self.config = ModelConfig.model_validate(config or {})
-        self.training = TrainingConfig.model_validate(training or {})
+        self.config = ModelConfig.model_validate({} if config is None else config)
+        self.training = TrainingConfig.model_validate({} if training is None else training)
 
     def train(
         self,

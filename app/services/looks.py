@@ -1,7 +1,7 @@
 """The test-set ledger: who has been judged on the rows that judge now."""
 
 import numpy as np
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -21,16 +21,19 @@ async def lock_looks(session: AsyncSession, dataset_id: int) -> None:
 
 async def find_look(session: AsyncSession, dataset_id: int, bundle_sha256: str, churner_keys: Ints) -> Look:
     """Which look at these churners a bundle's is: advisory verdicts count, for they show the same figures."""
+    return await session.run_sync(_find_look, dataset_id, bundle_sha256, churner_keys)
+
+
+def _find_look(session: Session, dataset_id: int, own: str, churner_keys: Ints) -> Look:
+    """The keys of one verdict are read at a time: of many looks at many churners they would be gigabytes."""
     sha256 = Evaluation.bundle_sha256
-    query = select(sha256, Evaluation.id, StoredEvidence.churner_keys)
-    query = query.join(Version, Version.version == Evaluation.version)
-    query = query.outerjoin(StoredEvidence, StoredEvidence.evaluation_id == Evaluation.id)
-    query = query.where(Version.dataset_id == dataset_id).order_by(sha256 != bundle_sha256, sha256, Evaluation.id)
-    return await session.run_sync(_count, query.execution_options(yield_per=1), churner_keys, bundle_sha256)
-
-
-def _count(session: Session, query: Select[str, int, bytes], churner_keys: Ints, own: str) -> Look:
-    looks = ((each, number, _keys_or_none(stored)) for each, number, stored in session.execute(query))
+    query = select(sha256, Evaluation.id).join(Version, Version.version == Evaluation.version)
+    query = query.where(Version.dataset_id == dataset_id).order_by(sha256 != own, sha256, Evaluation.id)
+    keys_of = select(StoredEvidence.churner_keys)
+    looks = (
+        (each, number, _keys_or_none(session.scalar(keys_of.where(StoredEvidence.evaluation_id == number))))
+        for each, number in session.execute(query).all()
+    )
     return Look(*count_looks(churner_keys, looks, own))
 
 

@@ -114,8 +114,9 @@ class Trainings:
         training = in_force(TrainingConfig, dataset, self._settings, body.training)
         if uploaded is not None:
             source = await self._frames.open(dataset, uploaded)  # of facts, all must be there
-            _require_both_classes(dataset, uploaded)
-            _without(source.features, training.exclude_features, dataset)
+            if dataset.kind != "events":  # which features facts have, the job knows
+                _require_both_classes(dataset, uploaded)
+                _require_features(source.features, body, dataset)
         require_searchable(model, training)
         params = {
             "model": model.model_dump(mode="json"),
@@ -281,9 +282,8 @@ def _cannot_train(error: ValueError, work: _Work) -> Exception:
 
 
 def _require_both_classes(dataset: Dataset, revision: Revision) -> None:
-    """Of facts, only the job knows."""
     n_stayed = revision.n_labelled - revision.n_churned
-    if dataset.kind != "events" and not (revision.n_churned and n_stayed):
+    if not revision.n_churned or not n_stayed:
         raise Conflict(
             f"Revision {revision.number} of {dataset.name} has {revision.n_churned} rows that churned and "
             f"{n_stayed} that stayed; training needs both.",
@@ -291,15 +291,26 @@ def _require_both_classes(dataset: Dataset, revision: Revision) -> None:
         )
 
 
-def _without(features: Sequence[Feature], left_out: Sequence[str], dataset: Dataset) -> tuple[Feature, ...]:
-    """The features but those that the request leaves out, which must be there."""
+def _require_features(features: Sequence[Feature], body: TrainIn, dataset: Dataset) -> None:
+    """Refuse a request that leaves out what is not there."""
     known = {each.name for each in features}
-    unknown = [(at, name) for at, name in enumerate(left_out) if name not in known]
+    asked = body.training.exclude_features if body.training else []
+    errors = [
+        FieldError(f"/training/exclude_features/{at}", f"there is no feature {name}")
+        for at, name in enumerate(asked)
+        if name not in known
+    ]
+    if errors:
+        hint = f"GET /datasets/{dataset.name} lists the columns."
+        raise InvalidRequest(f"{dataset.name} has no such features to leave out.", errors=errors, hint=hint)
+
+
+def _without(features: Sequence[Feature], left_out: Sequence[str], dataset: Dataset) -> tuple[Feature, ...]:
+    """The features but those that the training leaves out, which must be there."""
+    unknown = sorted(set(left_out) - {each.name for each in features})
     if unknown:
-        errors = [FieldError(f"/training/exclude_features/{at}", f"there is no feature {name}") for at, name in unknown]
-        raise InvalidRequest(
-            f"{dataset.name} has no feature {unknown[0][1]} to leave out.",
-            errors=errors,
+        raise Conflict(
+            f"{dataset.name} has no feature {unknown[0]} to leave out.",
             hint=f"GET /datasets/{dataset.name} lists columns, GET /datasets/{dataset.name}/features what is built.",
         )
     return tuple(each for each in features if each.name not in left_out)

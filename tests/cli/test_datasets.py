@@ -95,6 +95,7 @@ def test_jobs_read_the_warehouse_themselves(
     holdfast("promote", "--force", "--reason", "only to have a champion")
     n_active = sum(each.is_active(today()) for each in draw_accounts())
     assert json.loads(run("score", "--json").stdout)["n_accounts_scored"] == n_active
+    assert json.loads(run("monitor", "--json").stdout)["realised"][0]["n_immature"] == n_active
     monkeypatch.setenv(VARIABLE, "guess-me-not")
     refused = run("score")
     assert refused.returncode == 1
