@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db import Sessions
-from app.ml.gate import Evidence, Verdict, judge
+from app.ml.gate import FEW_CHURNERS, Evidence, Verdict, judge
 from app.schemas.config import EvaluationConfig
 from app.schemas.gate import DecisionOut, DryRunIn, DryRunOut, RejudgedOut
 from app.services import evidence_store
@@ -20,6 +20,8 @@ from app.tables import Dataset, Evaluation, Version
 
 MAX_ROWS = 2_000_000  # judged rows of one dry run; 100,000 take about 2 s on a busy machine
 NOT_KEPT = "Its evidence was not kept: it was judged before evidence was, or on too many rows."
+NOT_REFITTED = "On so few churners its recipe would have been refitted in folds: judge it again under this policy."
+NOT_PARTED = "Its rows were not parted by these segments: judge it again under this policy."
 TOO_MANY = "It would be too many rows at once: ask for fewer versions, or judge it again under this policy."
 
 
@@ -53,11 +55,12 @@ class DryRuns:
         )
 
     async def _judge_again(self, verdict: Evaluation, policy: EvaluationConfig, *, fits: bool) -> RejudgedOut:
-        found = None
+        found, missing = None, None if fits else TOO_MANY
         if fits:
             async with self._sessions() as session:
                 found = await evidence_store.read(session, verdict.id)
-        would_be = None if found is None else await asyncio.to_thread(_judge, found[0], policy)
+            missing = _missing(found[0], verdict, policy) if found else NOT_KEPT
+        would_be = None if found is None or missing else await asyncio.to_thread(_judge, found[0], policy)
         was = _stored(verdict)
         return RejudgedOut(
             version=verdict.version,
@@ -67,7 +70,7 @@ class DryRuns:
             was=was,
             would_be=would_be,
             changed=would_be and _outcome(would_be) != _outcome(was),
-            missing=None if would_be else NOT_KEPT if fits else TOO_MANY,
+            missing=missing,
         )
 
 
@@ -78,6 +81,20 @@ async def _last_judged(session: AsyncSession, dataset: Dataset, n_versions: int)
     newest = newest.ext(distinct_on(Evaluation.version)).order_by(Evaluation.version, Evaluation.id.desc())
     verdict = aliased(Evaluation, newest.subquery())
     return list(await session.scalars(select(verdict).order_by(verdict.id.desc()).limit(n_versions)))
+
+
+def _missing(evidence: Evidence, verdict: Evaluation, policy: EvaluationConfig) -> str | None:
+    """Why this policy would have asked for more than was gathered under the one of that time."""
+    then = EvaluationConfig.model_validate(verdict.config)
+    few = (evidence.y == 1).sum() < FEW_CHURNERS
+    if few and policy.evidence == "auto" and then.evidence != "auto":
+        return NOT_REFITTED
+    unparted = _segments(policy) - _segments(then) - set(evidence.segment_features)
+    return NOT_PARTED if unparted else None
+
+
+def _segments(policy: EvaluationConfig) -> set[str]:
+    return set(policy.segments.features) if policy.segments else set()
 
 
 def _outcome(decision: DecisionOut) -> tuple[str, bool]:

@@ -25,6 +25,8 @@ from app.services.policy import gate_in_force
 from app.settings import Settings
 from app.tables import Dataset, Evaluation, Promotion, TrainedModel, Version
 
+_WITH_MARGIN = ("not_worse", "no_harm")  # rules under which margins count from the anchor
+
 
 class Promotions:
     """Owns the ledger."""
@@ -80,6 +82,8 @@ class Promotions:
         if verdict.champion_version != champion:
             was, now = _named(verdict.champion_version), _named(champion)
             reason = f"the verdict compared it with {was} in Production, but there is {now} now"
+        elif verdict.rule in _WITH_MARGIN and head and _anchor_of(verdict) != _anchor_in_force(head):
+            reason = "margins count from another version by now than it was compared with"
         elif verdict.bundle_sha256 != trained.bundle_sha256:
             reason = "the verdict was on other bytes"
         elif EvaluationConfig.model_validate(verdict.config) != policy:  # it may not know all that there is by now
@@ -174,6 +178,19 @@ def _require_recommended(verdict: Evaluation) -> None:
     )
 
 
+def _anchor_in_force(head: Promotion) -> int:
+    """The version that margins count from: the last one promoted as better."""
+    return head.anchor_version or head.to_version
+
+
+def _anchor_of(verdict: Evaluation) -> int | None:
+    """What margins counted from: the champion itself, where the verdict names no other version."""
+    for check in verdict.judgement["checks"]:
+        if anchor := check.get("details", {}).get("anchor"):
+            return int(anchor["version"])
+    return verdict.champion_version
+
+
 def _judge(version: int, revision: int | None = None) -> str:
     """What to call; on which revision, where it is not just the version's own."""
     body, option = (f' {{"revision": {revision}}}', f" --revision {revision}") if revision else ("", "")
@@ -192,7 +209,7 @@ def _promotion(
     """An entry; margins count from the anchor, so it moves only where a version was better."""
     gated = body.stage == "Production" and not body.force and verdict is not None
     rule = verdict.rule if gated and verdict else None
-    anchor = head.anchor_version if head and rule in ("not_worse", "no_harm") else version.version
+    anchor = _anchor_in_force(head) if head and rule in _WITH_MARGIN else version.version
     return Promotion(
         dataset_id=version.dataset_id,
         stage=body.stage,

@@ -15,6 +15,7 @@ from app.tables import Dataset, Evaluation, Job, Promotion, Revision
 REJUDGE = "rejudge"
 REJUDGE_LOCK = 0x726A67  # space of the locks under which such jobs are made
 MIN_NEW_CHURNERS = 20  # fair ones that the version has not been judged by; with fewer a verdict would hardly move
+MAX_TRIES = 3  # jobs for one revision
 _ACTOR = "holdfast"
 
 
@@ -60,12 +61,17 @@ async def is_settled(session: AsyncSession, entry: Promotion) -> bool:
 
 
 async def _is_news(session: AsyncSession, entry: Promotion, newest: Revision) -> bool:
-    """The revision is newer than those the version was judged on, and no job has been made for it yet."""
+    """The revision is newer than those the version was judged on, and all jobs made for it have come to nothing."""
     judged = aliased(Revision)
     query = select(judged.number).join(Evaluation, Evaluation.revision_id == judged.id)
     numbers = await session.scalars(query.where(Evaluation.version == entry.to_version, ~Evaluation.advisory))
     if newest.number <= max(numbers, default=0):
         return False
-    made = select(Job.params).where(Job.kind == REJUDGE, Job.dataset_id == entry.dataset_id)
-    asked = [(params["version"], params["revision_id"]) for params in await session.scalars(made)]
-    return (entry.to_version, newest.id) not in asked
+    made = select(Job.status, Job.params, Evaluation.advisory).outerjoin(Evaluation, Evaluation.job_id == Job.id)
+    made = made.where(Job.kind == REJUDGE, Job.dataset_id == entry.dataset_id)
+    tries = [
+        status in ("failed", "cancelled") or bool(advisory)  # advisory: the policy changed while it was judged
+        for status, params, advisory in await session.execute(made)
+        if (params["version"], params["revision_id"]) == (entry.to_version, newest.id)
+    ]
+    return len(tries) < MAX_TRIES and all(tries)

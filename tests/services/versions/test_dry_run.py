@@ -6,7 +6,7 @@ from sqlalchemy import delete
 from app.container import Services
 from app.errors import NotFound
 from app.schemas.config import EvaluationConfig
-from app.schemas.gate import DryRunIn, DryRunOut
+from app.schemas.gate import DryRunIn, DryRunOut, PolicyIn
 from app.services import dry_run
 from app.tables import StoredEvidence
 from tests.services.scoring_world import draw_frame
@@ -69,6 +69,18 @@ async def test_versions_whose_evidence_is_gone_are_told(
         await session.execute(delete(StoredEvidence))
     told = await ask(services)
     assert (told.versions[0].missing, told.n_judged_again) == (dry_run.NOT_KEPT, 0)
+
+
+async def test_what_another_policy_would_have_gathered_is_not_made_up(services: Services, court: Court) -> None:
+    """200 test churners would be enough to go without folds; here are fewer."""
+    bar = EvaluationConfig(evidence="test_side")
+    await services.gate.put(PolicyIn(evaluation=bar, reason="quick"), if_match=None, actor="ann")
+    await court.judge(await court.make())
+    told = await ask(services, evidence="auto")
+    assert (told.versions[0].missing, told.versions[0].would_be, told.n_changed) == (dry_run.NOT_REFITTED, None, 0)
+    parted = await ask(services, evidence="test_side", segments={"features": ["plan"]})
+    assert parted.versions[0].missing == dry_run.NOT_PARTED
+    assert (await ask(services, evidence="test_side")).n_judged_again == 1
 
 
 async def test_nothing_judged_yet_is_an_empty_list(services: Services, court: Court) -> None:

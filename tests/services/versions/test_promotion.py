@@ -1,6 +1,7 @@
 """The ledger's rules, on real tables; who may follow whom is worked out by hand from DESIGN.md section 4."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -47,6 +48,12 @@ async def add_revision(session: AsyncSession, number: int) -> int:
     session.add(revision)
     await session.flush()
     return revision.id
+
+
+def compared_with_anchor(version: int) -> dict[str, Any]:
+    """What a verdict says that was compared with the last version promoted as better too."""
+    check = {"name": "improvement_over_production", "verdict": "pass", "details": {"anchor": {"version": version}}}
+    return {"sentences": ["So it is."], "checks": [check]}
 
 
 async def promote(services: Services, number: int, if_match: str | None = None, **body: object) -> PromotionOut:
@@ -131,9 +138,23 @@ async def test_margins_do_not_add_up(services: Services, versions: list[int]) ->
     """1 better, 2 and 3 not worse: both are measured against 1; a forced 4 begins anew."""
     await crown(services, 1, None)
     second = await crown(services, 2, 1, rule="not_worse")
-    third = await crown(services, 3, 2, rule="not_worse")
+    third = await crown(services, 3, 2, rule="not_worse", judgement=compared_with_anchor(1))
     forced = await promote(services, 4, force=True, reason="so be it")
     assert [second.anchor_version, third.anchor_version, forced.anchor_version] == [1, 1, 4]
+
+
+async def test_a_verdict_against_another_anchor_is_stale(services: Services, versions: list[int]) -> None:
+    """3 was judged while 2 was champion as better than 1; now 2 is back as not worse, and margins count from 1."""
+    await crown(services, 1, None)
+    await crown(services, 2, 1)
+    await judge(services, 3, 2, rule="not_worse")
+    await services.promotion.rollback(BACK, if_match=None, actor="ann")
+    again = await crown(services, 2, 1, rule="not_worse")
+    assert again.anchor_version == 1
+    with pytest.raises(StaleEvaluation, match="margins count from another version"):
+        await promote(services, 3)
+    await judge(services, 3, 2, rule="not_worse", judgement=compared_with_anchor(1))
+    assert (await promote(services, 3)).anchor_version == 1
 
 
 async def test_no_harm_is_marked_in_the_ledger_and_moves_no_anchor(services: Services, versions: list[int]) -> None:

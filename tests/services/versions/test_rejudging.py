@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from app.container import Services
+from app.schemas.config import EvaluationConfig
 from app.schemas.evaluation import EvaluationOut
+from app.schemas.gate import PolicyIn
 from app.schemas.promotions import PromoteIn
 from app.services.rejudging import REJUDGE, Rejudging
 from app.tables import Job, Promotion
@@ -92,6 +94,39 @@ async def test_too_few_new_churners_give_no_verdict_and_a_later_revision_is_look
     assert await rejudging.sweep() == 0
     await court.upload(draw_frame(50, seed=3), append=True)
     assert await rejudging.sweep() == 1
+
+
+async def test_what_came_to_nothing_is_tried_again_a_few_times(
+    services: Services, court: Court, rejudging: Rejudging
+) -> None:
+    await crown(services, court)
+    await court.upload(draw_frame(3000, seed=2), append=True)
+    for status in ("failed", "cancelled", "failed"):
+        assert await rejudging.sweep() == 1
+        assert await rejudging.sweep() == 0  # while it is under way
+        async with services.sessions.begin() as session:
+            (await session.scalars(select(Job).where(Job.status == "queued"))).one().status = status
+    assert await rejudging.sweep() == 0
+
+
+async def test_a_verdict_by_a_policy_that_has_changed_meanwhile_is_no_judgement(
+    services: Services, court: Court, rejudging: Rejudging
+) -> None:
+    await crown(services, court)
+    await court.upload(draw_frame(3000, seed=2), append=True)
+    assert await rejudging.sweep() == 1
+    bar = EvaluationConfig.model_validate({"min_auc": 0.61, **TEST_SIDE["evaluation"]})
+    await services.gate.put(PolicyIn(evaluation=bar, reason="agreed"), if_match=None, actor="ann")
+    [job] = await jobs(services)
+    told = EvaluationOut.model_validate(await services.evaluation.run(await court.take(job.id)))
+    assert told.advisory
+    async with services.sessions.begin() as session:
+        (await session.get_one(Job, job.id)).status = "succeeded"
+    assert await rejudging.sweep() == 1
+    second = (await jobs(services))[1]
+    told = EvaluationOut.model_validate(await services.evaluation.run(await court.take(second.id)))
+    assert not told.advisory
+    assert await rejudging.sweep() == 0
 
 
 @pytest.mark.parametrize("provisional", [False, True])
