@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_valid
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.ml.kinds.params import validate_params
-from app.schemas.config import CONFIGS, ModelConfig
+from app.schemas.config import CONFIGS, EvaluationConfig, ModelConfig, require_passable
 
 DRIVER = "postgresql+asyncpg"
 SOURCE_VARIABLES = "HOLDFAST_SOURCE_"  # of the variables that a dataset may name
@@ -74,11 +74,13 @@ class Settings(BaseSettings):
     @field_validator("model", "training", "evaluation", "scoring", "monitoring")
     @classmethod
     def _check_layer(cls, layer: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        """A wrong default must stop the start, not the first request."""
+        """A section that can't be used over the code must stop the start, not each request on a plain dataset."""
         kinds = {kind.section: kind for kind in CONFIGS}
         config = kinds[info.field_name or ""].layered(layer)
         if isinstance(config, ModelConfig):
             validate_params(config)
+        if isinstance(config, EvaluationConfig):
+            require_passable(config)
         return layer
 
     @field_validator("model", mode="before")
