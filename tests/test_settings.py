@@ -51,6 +51,13 @@ def test_a_section_that_can_not_be_used_over_the_code_stops_the_start(section: s
         Settings.model_validate({section: layer})
 
 
+def test_a_search_of_what_the_model_does_not_take_stops_the_start() -> None:
+    search = {"n_trials": 5, "space": {"num_leaves": {"low": 2, "high": 9}}}
+    assert Settings(model={"model_type": "lightgbm"}, training={"search": search}).training == {"search": search}
+    with pytest.raises(ValidationError, match=r"space.num_leaves.low"):
+        Settings(training={"search": search})
+
+
 def test_the_one_parameter_in_upper_case_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_MODEL__LOGISTIC_PARAMS__C", "0.5")
     assert Settings().model == {"logistic_params": {"C": 0.5}}
