@@ -13,6 +13,7 @@ from app.container import Services
 from app.errors import FieldError, InvalidRequest, NotAllowed, NotAuthenticated
 from app.schemas.common import VERSION_NUMBER, VERSION_PATTERN, Name, Problem, Text
 from app.schemas.jobs import JobOut
+from app.services.datasets import RequireOperator
 
 
 def _services(request: Request) -> Services:
@@ -43,14 +44,27 @@ def only_operator(
     sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_operator_token)],
 ) -> None:
     """Refuse everybody who does not send the operator's token."""
+    _require_token(services, sent)
+
+
+def _operator_where_needed(
+    services: Annotated[Services, Depends(_services)],
+    sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_operator_token)],
+) -> RequireOperator:
+    """`only_operator` for a service to call, where what is asked decides whether it takes the operator."""
+    return lambda part: _require_token(services, sent, part)
+
+
+def _require_token(services: Services, sent: HTTPAuthorizationCredentials | None, *parts: FieldError) -> None:
     token = services.settings.admin_token
     if token is None:
         hint = "Set HOLDFAST_ADMIN_TOKEN and start the service again; on the store itself: `holdfast policy set`."
-        raise NotAllowed("No operator's token is configured, so nobody may do this over HTTP.", hint=hint)
+        raise NotAllowed("No operator's token is configured, so nobody may do this over HTTP.", hint=hint, errors=parts)
     if sent is None:
-        raise NotAuthenticated("The request carries no token.")
+        raise NotAuthenticated("The request carries no token.", errors=parts)
     if not hmac.compare_digest(sent.credentials.encode("latin-1"), token.get_secret_value().encode()):
-        raise NotAllowed("The token is not the operator's.", hint="Send the token of HOLDFAST_ADMIN_TOKEN.")
+        hint = "Send the token of HOLDFAST_ADMIN_TOKEN."
+        raise NotAllowed("The token is not the operator's.", hint=hint, errors=parts)
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,7 @@ def _listed(names: list[str]) -> str:
 
 ServicesDep = Annotated[Services, Depends(_services)]
 Caller = Annotated[Actor, Depends(_caller)]
+OperatorWhereNeeded = Annotated[RequireOperator, Depends(_operator_where_needed)]
 PagingDep = Annotated[Paging, Depends(_paging)]
 
 Version = Annotated[
@@ -111,6 +126,9 @@ JobId = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,17}$", description="A job's 
 RunId = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,17}$", description="A scoring run's id.", examples=["1"])]
 DatasetName = Annotated[Name, Path(description="A dataset's name.")]
 DatasetQuery = Annotated[Name | None, Query(description="The dataset; may be left out while there is only one.")]
+
+
+OPERATOR_WHERE_NEEDED: dict[str, Any] = {"security": [{}]}  # beside the token: to most calls it need not be sent
 
 
 def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.ml.kinds.params import validate_params
-from app.schemas.config import CONFIGS, ModelConfig
+from app.ml.search_space import resolve_space
+from app.schemas.config import CONFIGS, EvaluationConfig, ModelConfig, TrainingConfig, require_passable
 
 DRIVER = "postgresql+asyncpg"
 SOURCE_VARIABLES = "HOLDFAST_SOURCE_"  # of the variables that a dataset may name
@@ -74,11 +75,13 @@ class Settings(BaseSettings):
     @field_validator("model", "training", "evaluation", "scoring", "monitoring")
     @classmethod
     def _check_layer(cls, layer: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        """A wrong default must stop the start, not the first request."""
+        """A section that can't be used over the code must stop the start, not each request on a plain dataset."""
         kinds = {kind.section: kind for kind in CONFIGS}
         config = kinds[info.field_name or ""].layered(layer)
         if isinstance(config, ModelConfig):
             validate_params(config)
+        if isinstance(config, EvaluationConfig):
+            require_passable(config)
         return layer
 
     @field_validator("model", mode="before")
@@ -89,6 +92,14 @@ class Settings(BaseSettings):
         if isinstance(logistic, dict) and "c" in logistic:
             return layer | {"logistic_params": {("C" if key == "c" else key): value for key, value in logistic.items()}}
         return layer
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Self:
+        """What is searched by default is what the default model takes."""
+        search = TrainingConfig.layered(self.training).search
+        if search is not None:
+            resolve_space(ModelConfig.layered(self.model), search)
+        return self
 
 
 def read_source_password(variable: str) -> str | None:

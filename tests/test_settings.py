@@ -1,5 +1,7 @@
 """Where settings come from, and what stops the start."""
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -32,6 +34,28 @@ def test_a_wrong_parameter_stops_the_start(monkeypatch: pytest.MonkeyPatch, name
     monkeypatch.setenv(f"HOLDFAST_MODEL__{name}", value)
     with pytest.raises(ValidationError, match=r"xgboost_params.depth|logistic_params.C"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("section", "layer"),
+    [
+        ("evaluation", {"min_calibration_slope": 2.0}),  # above the greatest slope of the code
+        ("evaluation", {"min_calibration_slope": 1.2, "max_calibration_slope": 1.1}),
+        ("monitoring", {"psi_critical": 0.05}),  # below the warning limit of the code
+        ("scoring", {"tiers": {"medium": 0.8}}),  # above the high tier of the code
+        ("training", {"search": {"space": {"max_depth": {"choices": [3]}}}}),  # a search without an end
+    ],
+)
+def test_a_section_that_can_not_be_used_over_the_code_stops_the_start(section: str, layer: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=section):
+        Settings.model_validate({section: layer})
+
+
+def test_a_search_of_what_the_model_does_not_take_stops_the_start() -> None:
+    search = {"n_trials": 5, "space": {"num_leaves": {"low": 2, "high": 9}}}
+    assert Settings(model={"model_type": "lightgbm"}, training={"search": search}).training == {"search": search}
+    with pytest.raises(ValidationError, match=r"space.num_leaves.low"):
+        Settings(training={"search": search})
 
 
 def test_the_one_parameter_in_upper_case_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:

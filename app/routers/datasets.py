@@ -4,7 +4,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Request
 
-from app.deps import Caller, DatasetName, PagingDep, ServicesDep, refusals
+from app.deps import (
+    OPERATOR_WHERE_NEEDED,
+    Caller,
+    DatasetName,
+    OperatorWhereNeeded,
+    PagingDep,
+    ServicesDep,
+    refusals,
+)
 from app.schemas.common import Page
 from app.schemas.datasets import DatasetDetail, DatasetOut, DatasetPatch, RevisionOut, RowsOut
 from app.schemas.described import EXAMPLES, DatasetIn
@@ -45,19 +53,27 @@ FACTS_BODY: dict[str, Any] = {
 }
 UNKNOWN = refusals(404, 422)
 REFUSALS = UNKNOWN | refusals(409, 413, 415)
+NOT_THE_OPERATOR = refusals(401, 403)
 
 
 @router.post(
     "",
     operation_id="create_dataset",
     status_code=201,
-    responses=refusals(409, 422),
+    responses=NOT_THE_OPERATOR | refusals(409, 422),
+    openapi_extra=OPERATOR_WHERE_NEEDED,
 )
 async def create_dataset(
-    body: Annotated[DatasetIn, Body(openapi_examples=EXAMPLES)], caller: Caller, services: ServicesDep
+    body: Annotated[DatasetIn, Body(openapi_examples=EXAMPLES)],
+    caller: Caller,
+    operator: OperatorWhereNeeded,
+    services: ServicesDep,
 ) -> DatasetOut:
-    """Describe a source: snapshots of accounts, or facts of which their features and labels are built."""
-    return await services.datasets.create(body, actor=caller.name)
+    """Describe a source: snapshots of accounts, or facts of which their features and labels are built.
+
+    With `defaults.evaluation`, the gate's bar, it takes the operator's token.
+    """
+    return await services.datasets.create(body, actor=caller.name, require_operator=operator)
 
 
 @router.get("", operation_id="list_datasets", responses=refusals(422))
@@ -72,16 +88,32 @@ async def get_dataset(name: DatasetName, services: ServicesDep) -> DatasetDetail
     return await services.datasets.get(name)
 
 
-@router.patch("/{name}", operation_id="update_dataset", responses=UNKNOWN)
-async def update_dataset(name: DatasetName, body: DatasetPatch, services: ServicesDep) -> DatasetOut:
-    """Replace sections of the dataset's default configuration."""
-    return await services.datasets.update(name, body)
+@router.patch(
+    "/{name}",
+    operation_id="update_dataset",
+    responses=NOT_THE_OPERATOR | UNKNOWN,
+    openapi_extra=OPERATOR_WHERE_NEEDED,
+)
+async def update_dataset(
+    name: DatasetName, body: DatasetPatch, operator: OperatorWhereNeeded, services: ServicesDep
+) -> DatasetOut:
+    """Replace sections of the dataset's default configuration; to change `evaluation` takes the operator's token."""
+    return await services.datasets.update(name, body, require_operator=operator)
 
 
-@router.delete("/{name}", operation_id="delete_dataset", status_code=204, responses=UNKNOWN | refusals(409))
-async def delete_dataset(name: DatasetName, services: ServicesDep) -> None:
-    """Delete a dataset that has no rows yet, so that it can be described anew."""
-    await services.datasets.delete(name)
+@router.delete(
+    "/{name}",
+    operation_id="delete_dataset",
+    status_code=204,
+    responses=NOT_THE_OPERATOR | UNKNOWN | refusals(409),
+    openapi_extra=OPERATOR_WHERE_NEEDED,
+)
+async def delete_dataset(name: DatasetName, operator: OperatorWhereNeeded, services: ServicesDep) -> None:
+    """Delete a dataset that has no rows yet, so that it can be described anew.
+
+    Where its defaults have an `evaluation`, it takes the operator's token.
+    """
+    await services.datasets.delete(name, require_operator=operator)
 
 
 @router.put("/{name}/rows", operation_id="replace_rows", status_code=201, responses=REFUSALS, openapi_extra=FILE_BODY)

@@ -22,7 +22,10 @@ SAMPLE_DATASET: dict[str, str | int] = {
 
 
 class DefaultsIn(BodyIn):
-    """Partial configs that requests on this dataset start from; what a request names wins."""
+    """Partial configs that requests on this dataset start from; what a request names wins.
+
+    `evaluation` is the gate's bar: to set, change or remove it takes the operator's token.
+    """
 
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

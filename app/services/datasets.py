@@ -1,6 +1,6 @@
 """Datasets: named sources of features and labels, and their revisions."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -25,7 +25,13 @@ from app.settings import Settings
 from app.tables import Dataset, Job, Revision
 
 SHOWN_REVISIONS = 20
+RequireOperator = Callable[[FieldError], None]  # raises, naming the part, where the caller is not the operator
+_BAR = FieldError("/defaults/evaluation", "is the gate's bar, which only the operator sets, changes or removes")
 _CREATE_HINT = "Make one with POST /datasets, then upload rows with PUT /datasets/{name}/rows."
+
+
+def _at_the_store(part: FieldError) -> None:
+    """Let pass: who calls the services themselves can open the store, and so is the operator (decision 0006)."""
 
 
 class Datasets:
@@ -35,9 +41,13 @@ class Datasets:
         self._sessions = sessions
         self._settings = settings
 
-    async def create(self, body: DatasetIn, *, actor: str) -> DatasetOut:
+    async def create(
+        self, body: DatasetIn, *, actor: str, require_operator: RequireOperator = _at_the_store
+    ) -> DatasetOut:
         """Describe a source; rows come later, by upload, from its table or by its queries, which are tried out now."""
         dataset = Dataset(**body.columns(), defaults=body.defaults.given(), created_by=actor)
+        if dataset.defaults.get("evaluation"):
+            require_operator(_BAR)
         require_defaults(dataset, self._settings)
         understood = None
         if isinstance(body, QueryIn):
@@ -73,22 +83,35 @@ class Datasets:
         told = DatasetOut.model_validate(dataset).model_dump()
         return DatasetDetail(**told, revision=newest, revisions=[revision_out(each) for each in revisions])
 
-    async def update(self, name: str, body: DatasetPatch) -> DatasetOut:
-        """Replace sections of the defaults; versions trained before keep what they were trained with."""
+    async def update(
+        self, name: str, body: DatasetPatch, *, require_operator: RequireOperator = _at_the_store
+    ) -> DatasetOut:
+        """Replace sections of the defaults; versions trained before keep what they were trained with.
+
+        The bar is compared under the lock of the row, so it is what the caller leaves as it is, or changes.
+        """
         async with self._sessions.begin() as session:
             query = select(Dataset).where(Dataset.name == name).with_for_update()
             dataset = (await session.scalars(query)).first() or await self.resolve(session, name)
             sections = {**dataset.defaults, **body.defaults.given()}
+            bar_before = dataset.defaults.get("evaluation") or None
             dataset.defaults = {section: given for section, given in sections.items() if given}
+            if dataset.defaults.get("evaluation") != bar_before:
+                require_operator(_BAR)
             require_defaults(dataset, self._settings)
         return DatasetOut.model_validate(dataset)
 
-    async def delete(self, name: str) -> None:
-        """Forget a description that nothing rests on yet, so that a slip in it can be mended; ended jobs stay."""
+    async def delete(self, name: str, *, require_operator: RequireOperator = _at_the_store) -> None:
+        """Forget a description that nothing rests on yet, so that a slip in it can be mended; ended jobs stay.
+
+        A bar would be forgotten with it, and the dataset could be described anew without one.
+        """
         in_use = DatasetInUse(f"Dataset {name} has rows, or a job, outcomes or a policy that refer to it.")
         try:
             async with self._sessions.begin() as session:
                 dataset = await self.resolve(session, name)
+                if dataset.defaults.get("evaluation"):
+                    require_operator(FieldError("path/name", "has a bar of its own, in `defaults.evaluation`"))
                 await lock_revisions(session, dataset)
                 if await newest_revision(session, dataset) is not None:
                     raise in_use

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import FieldError, InvalidRequest
 from app.ml.kinds.params import ParamsError, validate_params
 from app.refusals import refusal_words
-from app.schemas.config import CONFIGS, Config, EvaluationConfig, ModelConfig, WholeBar
+from app.schemas.config import CONFIGS, Config, EvaluationConfig, ModelConfig, TrainingConfig, WholeBar
+from app.services.search_trials import require_searchable
 from app.settings import Settings
 from app.tables import Dataset, GatePolicy
 
@@ -77,13 +78,14 @@ async def find_policy(session: AsyncSession, dataset: Dataset | None) -> GatePol
 
 
 def require_defaults(dataset: Dataset, settings: Settings) -> None:
-    """Refuse defaults that would refuse every request."""
-    for kind in CONFIGS:
-        try:
+    """Refuse defaults that would refuse every request that names none of what is wrong."""
+    try:
+        for kind in CONFIGS:
             in_force(kind, dataset, settings)
-        except InvalidRequest as error:
-            errors = [FieldError(f"/defaults{each.pointer}", each.detail) for each in error.errors]
-            raise InvalidRequest(error.detail, errors=errors) from error
+        require_searchable(in_force(ModelConfig, dataset, settings), in_force(TrainingConfig, dataset, settings))
+    except InvalidRequest as error:
+        errors = [FieldError(f"/defaults{each.pointer}", each.detail) for each in error.errors]
+        raise InvalidRequest(error.detail, errors=errors) from error
 
 
 def _refusal(kind: type[Config], errors: list[FieldError]) -> InvalidRequest:

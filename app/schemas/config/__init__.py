@@ -12,6 +12,7 @@ from app.schemas.config.evaluation import (
     TierCut,
     TopShareCut,
     WholeBar,
+    require_passable,
 )
 from app.schemas.config.model import ModelConfig, ModelType
 from app.schemas.config.monitoring import MonitoringConfig
@@ -44,6 +45,7 @@ __all__ = [
     "TrainingConfig",
     "Whole",
     "WholeBar",
+    "require_passable",
 ]
 
 CONFIGS: tuple[type[Config], ...] = (ModelConfig, TrainingConfig, EvaluationConfig, ScoringConfig, MonitoringConfig)

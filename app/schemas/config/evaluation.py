@@ -143,11 +143,11 @@ class EvaluationConfig(Config):
     leak_suspicion: LeakSuspicionConfig | None = Field(default=None, description="Turns the check `leak_suspicion` on.")
 
 
-def _require_passable(bar: EvaluationConfig) -> EvaluationConfig:
+def require_passable(bar: EvaluationConfig) -> EvaluationConfig:
     """Refuse a bar that no model could pass; apart from the model: layers are partial, and old documents are read."""
     if bar.min_calibration_slope > bar.max_calibration_slope:
         raise ValueError("min_calibration_slope must not be above max_calibration_slope: no model could pass")
     return bar
 
 
-WholeBar = Annotated[EvaluationConfig, AfterValidator(_require_passable)]
+WholeBar = Annotated[EvaluationConfig, AfterValidator(require_passable)]
