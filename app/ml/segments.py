@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.stats.arrays import Ints
+from app.stats.arrays import Floats, Ints
 from app.stats.binning import quantile_edges
 
 MAX_LEVELS = 8  # of a category, the most frequent ones; the rest together are one segment
@@ -37,44 +38,52 @@ def cut_segments(features: pa.Table, wanted: Sequence[str]) -> Segments:
     names: list[str] = []
     codes = np.empty((len(found), features.num_rows), dtype=np.int64)
     for at, name in enumerate(found):
-        labels = _labels(features[name])
-        levels, codes[at] = np.unique(labels, return_inverse=True)
+        called, parts = _part(features[name])
+        used, codes[at] = np.unique(parts, return_inverse=True)
         codes[at] += len(names)
-        names.extend(f"{name}: {level}" for level in levels)
+        names.extend(f"{name}: {called[part]}" for part in used)
     return Segments(tuple(found), tuple(names), codes)
 
 
-def _labels(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    """What each row's segment is called: shape (n,)."""
+def _part(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
+    """What the parts are called, and for each row the position of its part: shape (n,)."""
     if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-        labels = _bins(column)
-    elif pa.types.is_boolean(column.type):
-        labels = pc.if_else(column, "yes", "no").to_pylist()
-    else:
-        labels = _levels(column)
-    return np.array([MISSING if label is None else label for label in labels], dtype=object)
+        return _bins(column)
+    if pa.types.is_boolean(column.type):
+        return ["no", "yes", MISSING], _codes(column.cast(pa.int64()), missing=2)
+    return _levels(column)
 
 
-def _levels(column: pa.ChunkedArray) -> list[str | None]:
+def _levels(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
     counts = sorted(pc.value_counts(column.drop_null()).to_pylist(), key=lambda each: (-each["counts"], each["values"]))
-    kept = {each["values"] for each in counts[:MAX_LEVELS]}
-    return [level if level is None or level in kept else OTHER for level in column.to_pylist()]
+    kept = sorted(each["values"] for each in counts[:MAX_LEVELS])
+    at = pc.fill_null(pc.index_in(column, pa.array(kept, column.type)), len(kept))
+    parts = pc.if_else(pc.is_null(column), len(kept) + 1, at)
+    called = [f'"{level}"' if level in (MISSING, OTHER) else level for level in kept]
+    return [*called, OTHER, MISSING], _codes(parts, missing=len(kept) + 1)
 
 
-def _bins(column: pa.ChunkedArray) -> list[str | None]:
+def _codes(parts: pa.ChunkedArray, *, missing: int) -> Ints:
+    return np.asarray(pc.fill_null(parts, missing).to_numpy(), dtype=np.int64)
+
+
+def _bins(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
     """Quantile bins, closed above; a value that is not finite is missing."""
     values = np.asarray(pc.cast(column, pa.float64()).to_numpy(), dtype=np.float64)
     known = np.isfinite(values)
-    if not known.any():
-        return [None] * values.size
-    edges = np.unique(quantile_edges(values[known], N_BINS))
-    at = np.searchsorted(edges, values, side="left")
-    return [_bin_name(edges.tolist(), int(bin_)) if ok else None for bin_, ok in zip(at, known, strict=True)]
+    edges = np.unique(quantile_edges(values[known], N_BINS)) if known.any() else np.empty(0)
+    parts = np.where(known, np.searchsorted(edges, values, side="left"), edges.size + 1)
+    return [*_bin_names(edges), MISSING], parts
 
 
-def _bin_name(edges: list[float], at: int) -> str:
-    if not edges:
-        return "all"
-    if at == 0:
-        return f"up to {edges[0]:g}"
-    return f"above {edges[-1]:g}" if at == len(edges) else f"{edges[at - 1]:g} to {edges[at]:g}"
+def _bin_names(edges: Floats) -> list[str]:
+    """Edges with as many digits as tell them apart."""
+    if not edges.size:
+        return ["all"]
+    told = next(told for told in ([f"{edge:.{n}g}" for edge in edges] for n in (6, 9, 12, 17)) if _differ(told))
+    between = [f"{low} to {high}" for low, high in pairwise(told)]
+    return [f"up to {told[0]}", *between, f"above {told[-1]}"]
+
+
+def _differ(told: list[str]) -> bool:
+    return len(set(told)) == len(told)

@@ -52,3 +52,17 @@ def test_several_features_share_the_names_and_absent_ones_are_left_out() -> None
     assert found.names == ("b: yes", "a: x", "a: y")
     assert found.codes.tolist() == [[0, 0], [1, 2]]
     assert cut_segments(pa.table({"a": ["x"]}), []).codes.shape == (0, 1)
+
+
+def test_numbers_that_differ_in_late_digits_are_parted_all_the_same() -> None:
+    table = pa.table({"at": 1_700_000_000.0 + np.arange(1000)})
+    found = cut_segments(table, ["at"])
+    assert len(set(found.names)) == 4
+    assert np.bincount(found.codes[0]).tolist() == [250] * 4
+
+
+def test_a_level_that_is_called_missing_is_not() -> None:
+    table = pa.table({"city": pa.array(["missing", "missing", None, "other levels", "Rome"])})
+    found = cut_segments(table, ["city"])
+    named = [found.names[code] for code in found.codes[0]]
+    assert named == ['city: "missing"', 'city: "missing"', "city: missing", 'city: "other levels"', "city: Rome"]
