@@ -24,8 +24,8 @@ class FrameError(ValueError):
     """Rows that can't be used as they are; the message names the column or argument, and says what to do."""
 
 
-def read_columns(X: Rows) -> tuple[pa.Table, tuple[Feature, ...]]:
-    """The columns as a table of float64, bool and string, and what kind of feature each is.
+def read_columns(X: Rows, only: set[str] | None = None) -> tuple[pa.Table, tuple[Feature, ...]]:
+    """The columns, or `only` those of these that it has, as float64, bool and string, and what kind each is.
 
     Numbers are numeric, booleans boolean, text and categories categorical; nothing is guessed from text.
 
@@ -35,7 +35,7 @@ def read_columns(X: Rows) -> tuple[pa.Table, tuple[Feature, ...]]:
         Naming the column that is of no such kind.
     """
     columns, features = {}, []
-    for name, values in _cells(X).items():
+    for name, values in _cells(X, only).items():
         kind = _kind(name, values)
         columns[name] = _converted(name, values, kind)
         features.append(Feature(name, FeatureKind(kind.value)))

@@ -1,11 +1,13 @@
 """The gate on frames: the service's own judgement of a model trained on a frame."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from app.face.columns import FrameError, Rows, Values, read_known_columns, read_labels
+from app.face.columns import FrameError, Rows, Values, read_columns, read_known_columns, read_labels
+from app.face.folds import Refit, refit_recipes
 from app.face.model import ChurnModel
 from app.face.rows import make_frame
 from app.face.training import TrainedModel
@@ -13,12 +15,20 @@ from app.ml.frame import Floats, Frame
 from app.ml.gate import Evidence, Judgement, Production, judge
 from app.ml.instants import Bools, fair_rows
 from app.ml.kinds.models import ModelKind
+from app.ml.kinds.params import asked_params
+from app.ml.leaks.findings import suspicions
+from app.ml.segments import cut_segments
 from app.schemas.config import EvaluationConfig
 from app.services.training_rows import among, row_instants
 
+_UNFAIR = (
+    "it learned from the accounts of all these rows, or from what happened after their instant. Judge on other rows, "
+    "X_test and y_test."
+)
+
 
 class EvaluationGate:
-    """Judges a trained model by six checks, each with its interval, and says what to do with it.
+    """Judges a trained model by six checks, and those that the bar asks for beside them, and says what to do with it.
 
     Parameters
     ----------
@@ -52,6 +62,9 @@ class EvaluationGate:
     ) -> Judgement:
         """Judge on rows of which the model has learned nothing; by default on those of its own test side.
 
+        Where that side has under 200 churners, the recipe is judged beside it, refitted in folds over all rows of the
+        training, unless the bar says `evidence="test_side"`. Other rows that are given judge the model alone.
+
         Parameters
         ----------
         result : TrainedModel
@@ -62,11 +75,12 @@ class EvaluationGate:
             Of X_test, as in `ModelTrainer.train`; the unit of evidence is the account. Needed where the training
             had them: by them it is known which rows are fair to the model.
         active : optional
-            The accounts that are scored today, for the check of the distribution. By default the judging rows of
-            accounts that stayed, or in dated data those of the newest instant.
+            The accounts that are scored today, for the checks of the distribution and of the list. By default the
+            judging rows of accounts that stayed, or in dated data those of the newest instant.
         production : TrainedModel or ChurnModel, optional
             What is in production now. Of a ChurnModel it is not known what it learned from: see to it that the rows
-            are fair to it too. Sentences call it version 0 where it has no number.
+            are fair to it too; nor is its recipe known, so nothing is refitted. Sentences call it version 0 where it
+            has no number.
 
         Returns
         -------
@@ -76,17 +90,22 @@ class EvaluationGate:
         Raises
         ------
         FrameError
-            A ValueError: rows that can't be read, or that the model has learned from.
+            A ValueError: rows that can't be read, that the model has learned from, or that no recipe can be refitted
+            on.
         """
-        test = _test_rows(result, X_test, y_test, accounts=accounts, as_of=as_of, production=production)
+        by = self.config.segments.features if self.config.segments else ()
+        test = _test_rows(result, X_test, y_test, accounts=accounts, as_of=as_of, production=production, segments=by)
         fair = _fair(result, test)
         if not fair.all():
             raise FrameError(
                 f"{int((~fair).sum())} of {fair.size} rows are not fair to the model: it learned from their accounts, "
                 f"or from what happened after their instant. Leave them out"
             )
+        in_folds = X_test is None and self.config.evidence == "auto"
+        refitted = refit_recipes(result, production) if in_folds else Refit()
         p_model = _score(result.model, test)
         is_baseline = result.baseline.bundle.kind is ModelKind.BASE_RATE
+        parted = cut_segments(test.features, by)
         evidence = Evidence(
             y=np.asarray(test.churned, dtype=np.float64),
             accounts=np.asarray(test.accounts.to_pylist(), dtype=object),
@@ -97,11 +116,19 @@ class EvaluationGate:
             active_scores=_active_scores(result.model, test, active),
             fold_importances=result.primary.fold_importances,
             feature_names=result.primary.feature_names,
-            production=None if production is None else _production(result, production, test, active),
+            production=None if production is None else _production(result, production, test, active, refitted),
             baseline_is_model=is_baseline,
             known=None if result.rows.knowledge.by_account else among(test.accounts, result.rows.learned_accounts),
+            cross_fit=refitted.fit,
+            segment_features=parted.features,
+            segment_names=parted.names,
+            segment_codes=parted.codes if parted.features else None,
+            suspected_leaks=suspicions(
+                [(each.name, each.level) for each in result.leaks], result.training.accept_leaks
+            ),
         )
-        return judge(evidence, self.config)
+        judgement = judge(evidence, self.config)
+        return replace(judgement, sentences=(*judgement.sentences, *refitted.notes))
 
 
 def _test_rows(
@@ -112,6 +139,7 @@ def _test_rows(
     accounts: Values | None,
     as_of: Values | None,
     production: TrainedModel | ChurnModel | None,
+    segments: Sequence[str],
 ) -> Frame:
     if X is None and y is None:
         return result.test
@@ -125,7 +153,11 @@ def _test_rows(
     if production is not None:
         rival = production.model if isinstance(production, TrainedModel) else production
         read = {each.name: each for each in rival.features} | read
-    frame = make_frame(read_known_columns(X, list(read.values())), X, accounts, as_of)
+    table = read_known_columns(X, list(read.values()))
+    parting, _ = read_columns(X, only=set(segments) - set(read))
+    for name in parting.column_names:
+        table = table.append_column(name, parting[name])
+    frame = make_frame(table, X, accounts, as_of)
     return replace(frame, churned=read_labels(y, X))
 
 
@@ -151,27 +183,36 @@ def _active_scores(model: ChurnModel, test: Frame, active: Rows | None) -> Float
 
 
 def _production(
-    result: TrainedModel, production: TrainedModel | ChurnModel, test: Frame, active: Rows | None
+    result: TrainedModel,
+    production: TrainedModel | ChurnModel,
+    test: Frame,
+    active: Rows | None,
+    refitted: Refit,
 ) -> Production:
     rival = production.model if isinstance(production, TrainedModel) else production
     fair = np.ones(len(test), dtype=np.bool_)
     if isinstance(production, TrainedModel) and production.named and result.named:
         fair = _fair(production, test)
-    else:
+    elif refitted.fit is None:  # in folds it learns from the same rows as the model
         warnings.warn(
             "What the production model learned from can't be compared with these rows; rows that it knows flatter it.",
             UserWarning,
             stacklevel=3,
         )
+    active_scores = _active_scores(rival, test, active)
     return Production(
         version=rival.version or 0,
         p=_score(rival, test),
         fair=fair,
+        unfair="" if fair.any() else _UNFAIR,
         same_recipe=isinstance(production, TrainedModel) and _recipe(production) == _recipe(result),
-        active_scores=_active_scores(rival, test, active),
+        active_scores=active_scores,
+        active_paired=active_scores,  # both score the same rows
     )
 
 
 def _recipe(result: TrainedModel) -> tuple[object, ...]:
-    bundle, split = result.primary.bundle, result.rows.knowledge.by_account
-    return bundle.kind, dict(bundle.params), split, result.training.n_folds, result.features
+    """What was asked for, as the service has it: a parameter that a fit chose for itself is no part of it."""
+    asked, split = result.config.model_type, result.rows.knowledge.by_account
+    space = result.search.space_json if result.search else None
+    return asked, asked_params(result.config, asked), space, split, result.training.n_folds, result.features

@@ -1,9 +1,10 @@
 """Training on frames: the service's own trainer, leak probes included, without service or database."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from app.face.model import ChurnModel
 from app.face.rows import DealtFrame, LabelledFrame, deal, keep_sides, read_labelled
 from app.ml.frame import Feature, Floats, Frame
 from app.ml.leaks.find import find_leaks, find_twins
-from app.ml.leaks.findings import sort_findings
+from app.ml.leaks.findings import Finding, sort_findings
 from app.ml.trainer import TrainingResult, train
 from app.schemas.config import ModelConfig, TrainingConfig
 from app.services.leaks import SEED, require_no_leaks
@@ -28,6 +29,8 @@ class TrainedModel(TrainingResult):
     config, training : what it was trained with
     features : the columns it was given to learn from
     rows : the rows that were used, and their sides
+    split_seed : deals folds over all rows, where the gate wants them
+    leaks : what the probes found and did not stop at
     named : the caller said whose rows they are
     model : the model, to score and explain with
     baseline_model : its baseline, likewise
@@ -37,6 +40,8 @@ class TrainedModel(TrainingResult):
     training: TrainingConfig
     features: tuple[Feature, ...]
     rows: DealtFrame
+    split_seed: int
+    leaks: tuple[Finding, ...]
     named: bool
     model: ChurnModel
     baseline_model: ChurnModel
@@ -45,6 +50,11 @@ class TrainedModel(TrainingResult):
     def test(self) -> Frame:
         """The rows of the test side, of which nothing was learned."""
         return self.rows.frame.take(np.flatnonzero(self.rows.sides == "test"))
+
+    @property
+    def found_params(self) -> Mapping[str, Any]:
+        """The parameters that a search found better than those it was asked with; empty where there are none."""
+        return self.search.best.params if self.search and self.search.best.number else {}
 
     def predict_proba(self, X: Rows) -> Floats:
         """Calibrated probabilities of staying and of churning: shape (n, 2)."""
@@ -138,7 +148,8 @@ class ModelTrainer:
             dealt = deal(rows, self.training.split, horizon_days=horizon_days, split_seed=split_seed)
         else:
             dealt = keep_sides(rows, sides, X, horizon_days=horizon_days)
-        found = self._probe(rows, dealt, features)
+        leaks = self._probe(rows, dealt, features)
+        found = require_no_leaks(leaks, self.training.accept_leaks)
         result = train(
             dealt.frame,
             dealt.sides,
@@ -149,37 +160,28 @@ class ModelTrainer:
             progress=progress or _tell_nobody,
             n_threads=os.cpu_count() or 1,
         )
-        return self._told(result, rows, dealt, features, (*dealt.warnings, *found))
+        told = {each.name: getattr(result, each.name) for each in fields(TrainingResult)}
+        return TrainedModel(
+            **told | {"warnings": (*dealt.warnings, *found, *result.warnings)},
+            config=self.config,
+            training=self.training,
+            features=features,
+            rows=dealt,
+            split_seed=split_seed,
+            leaks=leaks,
+            named=rows.named,
+            model=ChurnModel(result.primary.bundle),
+            baseline_model=ChurnModel(result.baseline.bundle),
+        )
 
-    def _probe(self, rows: LabelledFrame, dealt: DealtFrame, features: Sequence[Feature]) -> list[str]:
+    def _probe(self, rows: LabelledFrame, dealt: DealtFrame, features: Sequence[Feature]) -> tuple[Finding, ...]:
         """The leak probes of the service; numbers that stand for accounts are ours, so they tell nothing."""
         development = dealt.frame.take(np.flatnonzero(dealt.sides != "test"))
         leaks = [
             *find_leaks(development, features, seed=SEED),
             *find_twins(dealt.frame, features, dealt.sides, seed=SEED),
         ]
-        spoken = [each for each in leaks if rows.named or each.feature != "account_id"]
-        return require_no_leaks(sort_findings(spoken), self.training.accept_leaks)
-
-    def _told(
-        self,
-        result: TrainingResult,
-        rows: LabelledFrame,
-        dealt: DealtFrame,
-        features: tuple[Feature, ...],
-        warnings: tuple[str, ...],
-    ) -> TrainedModel:
-        told = {each.name: getattr(result, each.name) for each in fields(TrainingResult)}
-        return TrainedModel(
-            **told | {"warnings": (*warnings, *result.warnings)},
-            config=self.config,
-            training=self.training,
-            features=features,
-            rows=dealt,
-            named=rows.named,
-            model=ChurnModel(result.primary.bundle),
-            baseline_model=ChurnModel(result.baseline.bundle),
-        )
+        return sort_findings(each for each in leaks if rows.named or each.feature != "account_id")
 
 
 def _without(features: Sequence[Feature], left_out: Sequence[str]) -> tuple[Feature, ...]:

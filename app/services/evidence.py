@@ -11,16 +11,18 @@ import pyarrow.compute as pc
 
 from app.db import Sessions
 from app.errors import Conflict
+from app.ml.contenders import Progress, too_many_rows, wants_cross_fit
 from app.ml.encoding import EncodingError
 from app.ml.fingerprint import row_keys
 from app.ml.frame import Floats, Frame
 from app.ml.gate import Evidence, Production
 from app.ml.instants import Bools, fair_rows
+from app.ml.leaks.findings import suspicions
 from app.ml.scorer import Scorer
 from app.ml.segments import cut_segments
 from app.services.bundles import Bundles
 from app.services.candidate import Candidate, knowledge_of, read_made_by
-from app.services.cross_fit import MAX_ROWS, Made, Progress, cross_fit, too_many_rows, wants_cross_fit
+from app.services.cross_fit import Made, refit_versions
 from app.services.evidence_rows import TestRows, describe, instants_of, is_own, why_unfair
 from app.services.frames import Frames
 from app.services.revisions import get_revision
@@ -145,10 +147,9 @@ class EvidenceRoom:
     ) -> Gathered:
         """The same evidence with the recipes of these versions refitted in folds, where the rows are not too many."""
         every = test.rows.frame
-        if len(every) > MAX_ROWS:
-            return replace(gathered, notes=(too_many_rows(len(every)),))
-        fit = await cross_fit(
-            every,
+        if too_many := too_many_rows(len(every)):
+            return replace(gathered, notes=(too_many,))
+        fit = await refit_versions(
             lambda plan: self._as_built(candidate, test.rows, every, plan),
             versions,
             seed=candidate.dataset.split_seed,
@@ -288,8 +289,5 @@ def _keys(frame: Frame) -> list[tuple[str, Any]]:
 
 
 def _suspected(training: Training) -> tuple[str, ...]:
-    """The leaks that the probes of the training only suspect, but for those accepted by name."""
-    accepted = training.config["training"].get("accept_leaks", [])
-    return tuple(
-        each["name"] for each in training.leaks if each["level"] == "suspected" and each["name"] not in accepted
-    )
+    levels = [(each["name"], each["level"]) for each in training.leaks]
+    return suspicions(levels, training.config["training"].get("accept_leaks", []))

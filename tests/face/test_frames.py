@@ -115,7 +115,7 @@ def test_a_saved_model_scores_as_before(frame: Planted, trained: TrainedModel, t
 
 def test_the_gate_judges_the_test_side_or_other_rows(trained: TrainedModel) -> None:
     X, y = planted_frame(1000, seed=5)
-    own = EvaluationGate(EvaluationConfig(min_auc=0.6)).evaluate(trained)
+    own = EvaluationGate(EvaluationConfig(min_auc=0.6, evidence="test_side")).evaluate(trained)
     assert own.recommendation is Recommendation.PROMOTE
     assert own.checks[0].estimate == pytest.approx(trained.metrics["auc"])
     other = EvaluationGate(EvaluationConfig(min_auc=0.95)).evaluate(trained, X, y)
@@ -143,7 +143,7 @@ def test_rows_that_the_model_has_learned_from_judge_nothing() -> None:
     accounts = pd.Series([f"a{number}" for number in range(1500)])
     trained = train(X, y, accounts=accounts)
     on_test = trained.rows.sides == "test"
-    gate = EvaluationGate()
+    gate = EvaluationGate(EvaluationConfig(evidence="test_side"))
     with pytest.raises(FrameError, match="1200 of 1500 rows are not fair"):
         gate.evaluate(trained, X, y, accounts=accounts)
     with pytest.raises(FrameError, match="accounts is needed"):
@@ -163,7 +163,7 @@ def test_dated_rows_are_split_by_time_with_a_gap() -> None:
     dealt = set(zip(trained.rows.sides.tolist(), [each.month for each in instants.to_pylist()], strict=True))
     # 1 May + 31 days is 1 June; 1 April + 31 days is after 1 May, so April lies in the gap
     assert dealt == {("train", 1), ("train", 2), ("train", 3), ("validation", 5), ("test", 6)}
-    judgement = EvaluationGate(EvaluationConfig(min_auc=0.6)).evaluate(trained)
+    judgement = EvaluationGate(EvaluationConfig(min_auc=0.6, evidence="test_side")).evaluate(trained)
     assert judgement.checks[0].estimate == pytest.approx(trained.metrics["auc"])
     assert {"test_known"} <= set(trained.metrics)
     early = months < "2024-03-01"

@@ -27,6 +27,8 @@ from app.errors import (
 from app.sample import make_sample
 from holdfast import (
     BatchScorer,
+    EvaluationConfig,
+    EvaluationGate,
     HoldfastError,
     ModelConfig,
     ModelMonitor,
@@ -98,6 +100,21 @@ def test_a_model_of_a_frame_is_registered_where_the_store_makes_the_same(worked_
         with pytest.raises(Conflict, match="are not those that the model was trained on"):
             registry.register_model(other)
         assert len(registry.history()) == 1
+
+
+@pytest.mark.slow
+def test_the_gate_on_frames_says_what_that_of_the_store_says(worked_url: str) -> None:
+    data = create_training_dataset(worked_url)
+    given: dict[str, Any] = {"accounts": data.accounts, "as_of": data.as_of, "horizon_days": data.horizon_days}
+    trained = ModelTrainer(LOGISTIC, QUICK).train(data.X, data.y, sides=data.sides, **given)
+    here = EvaluationGate(EvaluationConfig()).evaluate(trained)
+    with ModelRegistry(worked_url) as registry:
+        there = registry.evaluate_model(registry.register_model(trained).version)
+    assert (here.evidence, here.recommendation) == (there.evidence, there.recommendation)
+    assert here.evidence == "cross_fitted"
+    other = {"distribution"}  # of the accounts that are scored today, which the frame does not hold
+    found = {each.name: each.estimate for each in here.checks if each.name not in other}
+    assert found == pytest.approx({each.name: each.estimate for each in there.checks if each.name not in other})
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ def _told_probes(suspected: tuple[str, ...] | None) -> str:
     if not suspected:
         return "The probes suspect no leak that was not accepted."
     more = " and others" if len(suspected) > 3 else ""
-    return f"The probes suspect {', '.join(suspected[:3])}{more}; GET /datasets/{{name}}/leaks says why."
+    return f"The probes suspect {', '.join(suspected[:3])}{more}; the warnings of the training say why."
 
 
 def _told_importance(

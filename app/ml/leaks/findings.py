@@ -63,3 +63,8 @@ def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def unaccepted(findings: Iterable[Finding], accepted: Collection[str]) -> tuple[Finding, ...]:
     """The certain findings that stop training: those not accepted by name."""
     return tuple(each for each in findings if each.level is Level.CERTAIN and each.name not in accepted)
+
+
+def suspicions(levels: Iterable[tuple[str, str]], accepted: Collection[str]) -> tuple[str, ...]:
+    """Names of the findings that only warn, out of names and levels, but for those accepted by name."""
+    return tuple(name for name, level in levels if level == Level.SUSPECTED and name not in accepted)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from app.container import Services, open_services
+from app.ml import contenders
 from app.ml.gate import judge
 from app.schemas.config import EvaluationConfig, ModelConfig, TrainingConfig
-from app.services import cross_fit, evidence_store
+from app.services import evidence_store
 from app.services.jobs import JobContext
 from app.settings import Settings
 from app.tables import Promotion
@@ -110,8 +111,7 @@ async def test_the_test_side_alone_is_judged_where_that_is_asked_for(court: Cour
 async def test_more_rows_than_can_be_refitted_are_judged_on_the_test_side_and_told(
     court: Court, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.evidence.MAX_ROWS", 499)
-    monkeypatch.setattr(cross_fit, "MAX_ROWS", 499)
+    monkeypatch.setattr(contenders, "MAX_ROWS", 499)
     verdict = await court.judge(await court.make())
     assert verdict.evidence == "test_side"
     assert "takes 499 labelled rows at most, there are 500" in verdict.sentences[-1]
