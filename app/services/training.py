@@ -116,7 +116,7 @@ class Trainings:
             source = await self._frames.open(dataset, uploaded)  # of facts, all must be there
             if dataset.kind != "events":  # which features facts have, the job knows
                 _require_both_classes(dataset, uploaded)
-                _require_features(source.features, body, dataset)
+                _require_columns(source.features, body, dataset)
         require_searchable(model, training)
         params = {
             "model": model.model_dump(mode="json"),
@@ -291,18 +291,21 @@ def _require_both_classes(dataset: Dataset, revision: Revision) -> None:
         )
 
 
-def _require_features(features: Sequence[Feature], body: TrainIn, dataset: Dataset) -> None:
-    """Refuse a request that leaves out what is not there."""
+def _require_columns(features: Sequence[Feature], body: TrainIn, dataset: Dataset) -> None:
+    """Refuse a request that leaves out features which are not there, or splits by dates which are not there."""
+    if body.training is None:
+        return
     known = {each.name for each in features}
-    asked = body.training.exclude_features if body.training else []
     errors = [
         FieldError(f"/training/exclude_features/{at}", f"there is no feature {name}")
-        for at, name in enumerate(asked)
+        for at, name in enumerate(body.training.exclude_features)
         if name not in known
     ]
+    if body.training.split == "temporal" and dataset.as_of_column is None:
+        errors.append(FieldError("/training/split", "the dataset has no as_of_column, so nothing to split by time"))
     if errors:
         hint = f"GET /datasets/{dataset.name} lists the columns."
-        raise InvalidRequest(f"{dataset.name} has no such features to leave out.", errors=errors, hint=hint)
+        raise InvalidRequest(f"{dataset.name} does not have the columns for that.", errors=errors, hint=hint)
 
 
 def _without(features: Sequence[Feature], left_out: Sequence[str], dataset: Dataset) -> tuple[Feature, ...]:

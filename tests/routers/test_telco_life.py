@@ -145,9 +145,10 @@ async def test_what_cannot_be_trained_is_refused_before_a_job_is_made(database_u
         wrong = {"model": {"xgboost_params": {"max_dept": 3}}}
         problem = await client.call("POST", "/train", 422, json=wrong)
         assert problem["errors"][0]["pointer"] == "/model/xgboost_params/max_dept"
-        unknown = {"training": {"exclude_features": ["tenure", "customerID"]}}  # of which one is no feature
-        problem = await client.call("POST", "/train", 422, json=unknown)
-        assert problem["errors"][0]["pointer"] == "/training/exclude_features/1"
+        training = {"exclude_features": ["tenure", "customerID"], "split": "temporal"}  # the second is no feature
+        problem = await client.call("POST", "/train", 422, json={"training": training})
+        pointers = [each["pointer"] for each in problem["errors"]]
+        assert pointers == ["/training/exclude_features/1", "/training/split"]
         assert (await client.call("POST", "/train", 404, json={"dataset": "nobody"}))["status"] == 404
         body = {"name": "empty", "id_column": "a", "label_column": "b", "positive_value": "1"}
         await client.call("POST", "/datasets", 201, json=body)
