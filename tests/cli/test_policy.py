@@ -37,7 +37,7 @@ def test_what_is_no_bar_is_refused(holdfast: Holdfast, bar: Path) -> None:
 def test_a_bar_is_tried_on_what_was_judged(holdfast: Holdfast, bar: Path) -> None:
     holdfast("train", "--register", "--model-type", "logistic", "--no-shap")
     holdfast("evaluate")
-    bar.write_text('{"min_auc": 0.99}')
+    bar.write_text('{"min_auc": 0.99, "evidence": "test_side"}')
     found = holdfast("policy", "try", bar)
     [item] = found["versions"]
     assert (item["was"]["recommendation"], item["would_be"]["failed"]) == ("promote", ["thresholds"])
