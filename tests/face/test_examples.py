@@ -3,8 +3,6 @@
 import doctest
 import importlib
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,56 +59,3 @@ def test_every_public_name_says_what_it_is() -> None:
         found = getattr(holdfast, name)
         assert inspect.getdoc(found), name
         assert importlib.import_module(found.__module__).__doc__
-
-
-SCRIPT = '''
-"""What a user may write."""
-
-import pandas as pd
-
-from holdfast import (
-    EvaluationConfig,
-    EvaluationGate,
-    HealthStatus,
-    ModelConfig,
-    ModelMonitor,
-    ModelRegistry,
-    ModelTrainer,
-    ModelType,
-    MonitoringConfig,
-    Recommendation,
-    TrainingConfig,
-    create_training_dataset,
-    score_active_accounts,
-)
-
-
-def cycle(url: str) -> HealthStatus:
-    data = create_training_dataset(url, dataset="customers")
-    X: pd.DataFrame = data.X
-    trainer = ModelTrainer(ModelConfig(model_type=ModelType.LIGHTGBM), TrainingConfig(n_folds=3))
-    result = trainer.train(X, data.y, accounts=data.accounts, sides=data.sides)
-    gain: float = result.improvement_over_baseline
-    judgement = EvaluationGate(EvaluationConfig(min_auc=0.7)).evaluate(result)
-    if judgement.recommendation is Recommendation.PROMOTE and gain > 0:
-        with ModelRegistry(url) as registry:
-            version: int = registry.register_model(result).version
-            registry.promote_model(version)
-    high: int = score_active_accounts(url).risk_distribution["high"]
-    actions: list[str] = ModelMonitor(url, MonitoringConfig()).check().recommended_actions
-    print(high, actions)
-    return ModelMonitor(MonitoringConfig()).check_drift(X, result).health_status
-'''
-
-
-@pytest.mark.slow
-def test_a_users_script_is_typed(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text("from holdfast import ModelTrainer\n\nModelTrainer(7).train('X')\n")
-    options = ["--strict", "--follow-imports=silent", "--cache-dir", str(ROOT / ".mypy_cache")]
-    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), *options]
-    for file, code, words in ((script, 0, "Success"), (wrong, 1, "Found 2 errors")):
-        done = subprocess.run([*command, file], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert (done.returncode, words in done.stdout) == (code, True), done.stdout + done.stderr
