@@ -1,4 +1,4 @@
-"""Pictures of a fitted model as PNG bytes: ranking, gain, calibration, scores, importances, SHAP values."""
+"""Pictures of fitted models as PNG bytes: ranking, gain, calibration, scores, importances, SHAP values."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -17,14 +17,38 @@ _MARGINS = {"left": 0.12, "right": 0.97, "bottom": 0.12, "top": 0.92}  # the sam
 _SHOWN_SHARES = (0.1, 0.2)  # of the accounts contacted, marked in the picture of gains
 
 
-def draw_plots(
+def draw_comparison(y: Floats, scores: Mapping[str, Floats]) -> dict[str, bytes]:
+    """How several models rank the same rows, each picture with all of them, by file name.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels of the test side: 1 churned, 0 stayed.
+    scores : mapping of str to ndarray of shape (n,)
+        For each model by the name it is shown with, the foremost first, its calibrated probabilities.
+
+    Returns
+    -------
+    dict of str to bytes
+        PNG files.
+    """
+    drawings: dict[str, Callable[[Any], None]] = {
+        "roc_curve.png": lambda axes: _roc(axes, y, scores),
+        "precision_recall_curve.png": lambda axes: _precision_recall(axes, y, scores),
+        "cumulative_gain.png": lambda axes: _gain(axes, y, scores),
+        "lift.png": lambda axes: _lift(axes, y, scores),
+    }
+    return {name: _png(draw) for name, draw in drawings.items()}
+
+
+def draw_model(
     y: Floats,
     p: Floats,
     importances: dict[str, float],
     shap_summary: ShapSummary | None,
     calibration: Mapping[str, Any] | None = None,
 ) -> dict[str, bytes]:
-    """All pictures, by file name.
+    """What one model says and why, by file name.
 
     Parameters
     ----------
@@ -46,10 +70,6 @@ def draw_plots(
         PNG files.
     """
     drawings: dict[str, Callable[[Any], None]] = {
-        "roc_curve.png": lambda axes: _roc(axes, y, p),
-        "precision_recall_curve.png": lambda axes: _precision_recall(axes, y, p),
-        "cumulative_gain.png": lambda axes: _gain(axes, y, p),
-        "lift.png": lambda axes: _lift(axes, y, p),
         "score_distribution.png": lambda axes: _scores(axes, y, p),
         "importances.png": lambda axes: _bars(axes, importances, "share of the model's total gain", "What it uses"),
     }
@@ -84,32 +104,36 @@ def _counts_above(y: Floats, p: Floats) -> tuple[Floats, Floats]:
     return np.append(0.0, churned), np.append(0.0, thinned + 1 - churned)
 
 
-def _roc(axes: Any, y: Floats, p: Floats) -> None:
-    churned, stayed = _counts_above(y, p)
-    axes.plot(stayed / max(stayed[-1], 1), churned / max(churned[-1], 1), label=f"model, AUC {auc(y, p):.3f}")
+def _roc(axes: Any, y: Floats, scores: Mapping[str, Floats]) -> None:
+    for name, p in scores.items():
+        churned, stayed = _counts_above(y, p)
+        axes.plot(stayed / max(stayed[-1], 1), churned / max(churned[-1], 1), label=f"{name}, AUC {auc(y, p):.3f}")
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="drawing lots, AUC 0.500")
     axes.legend(loc="lower right")
     _shares(axes, x="share of those who stayed that are flagged", y="share of the churners that are flagged")
     axes.set(title="ROC curve, test side")
 
 
-def _precision_recall(axes: Any, y: Floats, p: Floats) -> None:
-    churned, stayed = _counts_above(y, p)
-    label = f"model, average precision {pr_auc(y, p):.3f}"
-    axes.plot(churned[1:] / max(churned[-1], 1), churned[1:] / (churned + stayed)[1:], label=label)
+def _precision_recall(axes: Any, y: Floats, scores: Mapping[str, Floats]) -> None:
+    for name, p in scores.items():
+        churned, stayed = _counts_above(y, p)
+        label = f"{name}, average precision {pr_auc(y, p):.3f}"
+        axes.plot(churned[1:] / max(churned[-1], 1), churned[1:] / (churned + stayed)[1:], label=label)
     axes.axhline(float(y.mean()), linestyle=":", color="grey", label=f"drawing lots, {y.mean():.1%}")
     axes.legend(loc="upper right")
     _shares(axes, x="recall: share of the churners that are flagged", y="precision: share of the flagged that churned")
     axes.set(title="Precision and recall, test side")
 
 
-def _gain(axes: Any, y: Floats, p: Floats) -> None:
+def _gain(axes: Any, y: Floats, scores: Mapping[str, Floats]) -> None:
     shares = np.linspace(0, 1, _N_GRID)
-    axes.plot(shares, cumulative_gain(y, p, shares), label="model")
+    for name, p in scores.items():
+        axes.plot(shares, cumulative_gain(y, p, shares), label=name)
     axes.plot([0, y.mean(), 1], [0, 1, 1], linestyle="--", color="grey", label="knowing who churns")
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="drawing lots")
+    foremost = next(iter(scores.values()))
     for share in _SHOWN_SHARES:
-        caught = float(cumulative_gain(y, p, np.array([share]))[0])
+        caught = float(cumulative_gain(y, foremost, np.array([share]))[0])
         axes.plot(share, caught, "o", color="C0")
         axes.annotate(f"{caught:.0%} of the churners", (share, caught), xytext=(10, -12), textcoords="offset points")
     axes.legend(loc="lower right")
@@ -117,15 +141,19 @@ def _gain(axes: Any, y: Floats, p: Floats) -> None:
     axes.set(title="Cumulative gain, test side")
 
 
-def _lift(axes: Any, y: Floats, p: Floats) -> None:
+def _lift(axes: Any, y: Floats, scores: Mapping[str, Floats]) -> None:
     shares = np.linspace(0.01, 1, _N_GRID)
-    lifts = cumulative_gain(y, p, shares) / shares
-    axes.plot(shares, lifts, label="model")
+    lifts = {name: cumulative_gain(y, p, shares) / shares for name, p in scores.items()}
+    for name, lift in lifts.items():
+        axes.plot(shares, lift, label=name)
     axes.axhline(1, linestyle=":", color="grey", label="drawing lots")
     axes.legend()
     _shares(axes, x="share of the accounts contacted, highest scores first", y="")
     axes.yaxis.set_major_formatter("{x:g} x")
-    axes.set(ylabel=f"their churn rate over that of all ({y.mean():.1%})", ylim=(0, 1.1 * max(1.0, lifts.max())))
+    axes.set(
+        ylabel=f"their churn rate over that of all ({y.mean():.1%})",
+        ylim=(0, 1.1 * max(1.0, *(lift.max() for lift in lifts.values()))),
+    )
     axes.set(title="Lift, test side")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.ml.frame import Floats
 from app.ml.model_card import model_card
-from app.ml.plots import draw_plots
+from app.ml.plots import draw_comparison, draw_model
 from app.ml.trainer import FittedModel, TrainingResult
 from app.ml.trials import Searched, Trial
 from app.registry import TrackedTrial
@@ -22,9 +22,9 @@ _CALIBRATION = ("slope", "intercept", "mean_error", "brier", "brier_skill")
 def write_artifacts(
     folder: Path, result: TrainingResult, reports: Mapping[str, Mapping[str, Any]], y: Floats, about: Mapping[str, Any]
 ) -> None:
-    """Fill an empty folder: per role bundle, report, card, importances and pictures of the test side.
+    """Fill an empty folder: per role bundle, report, card, importances and pictures; and pictures of how both rank.
 
-    `y` has the labels of the test side, `about` what a card says of the training.
+    Pictures are of the test side. `y` has the labels of the test side, `about` what a card says of the training.
     """
     models = {"primary": result.primary, "baseline": result.baseline}
     for role, fitted in models.items():
@@ -34,14 +34,23 @@ def write_artifacts(
         card = model_card({**about, "role": role, "model_type": fitted.bundle.kind.value}, reports[role])
         (folder / role / "model_card.md").write_text(card, encoding="utf-8")
         _write_importances(folder / role, fitted.importances)
-        (folder / "plots" / role).mkdir(parents=True)
         test = fitted.calibration.get("test")
-        pictures = draw_plots(y, fitted.test_probabilities, fitted.importances, fitted.shap_summary, test)
-        for name, picture in pictures.items():
-            (folder / "plots" / role / name).write_bytes(picture)
+        pictures = draw_model(y, fitted.test_probabilities, fitted.importances, fitted.shap_summary, test)
+        _write_pictures(folder / "plots" / role, pictures)
+    named = {
+        result.primary.bundle.kind.value: result.primary.test_probabilities,
+        f"baseline, {result.baseline.bundle.kind.value}": result.baseline.test_probabilities,
+    }
+    _write_pictures(folder / "plots", draw_comparison(y, named))
     _write_json(folder / "metrics.json", {role: fitted.metrics for role, fitted in models.items()})
     if result.primary.shap_summary:
         _write_json(folder / "shap_summary.json", result.primary.shap_summary.to_json())
+
+
+def _write_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        (folder / name).write_bytes(picture)
 
 
 def _write_json(path: Path, content: Any) -> None:

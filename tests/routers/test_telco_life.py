@@ -98,7 +98,7 @@ async def _check_mlflow(client: Client, trained: dict[str, Any]) -> None:
     run = registry.open().get_run(trained["mlflow_run"])
     assert run.data.metrics["test_roc_auc"] == trained["primary"]["metrics"]["test"]["roc_auc"]
     folder = Path(run.info.artifact_uri.removeprefix("file://"))
-    assert (folder / "plots" / "primary" / "roc_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "plots" / "roc_curve.png").read_bytes().startswith(b"\x89PNG")
     card = (folder / "primary" / "model_card.md").read_text(encoding="utf-8")
     assert trained["primary"]["baselines"][-1]["sentence"] in card
     assert run.data.tags["holdfast_code"] == version("holdfast")

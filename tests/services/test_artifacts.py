@@ -52,7 +52,9 @@ def test_the_folder_holds_everything(
         card = (folder / "model_card.md").read_text(encoding="utf-8")
         assert card.startswith(f"# Model card: {fitted.bundle.kind.value} ({role}) on shop")
         pictures = {each.name for each in (tmp_path / "plots" / role).iterdir()}
-        assert {"roc_curve.png", "calibration.png", "cumulative_gain.png", "lift.png", "shap_summary.png"} <= pictures
+        assert {"calibration.png", "score_distribution.png", "importances.png", "shap_summary.png"} <= pictures
+    ranking = {each.name for each in (tmp_path / "plots").iterdir() if each.is_file()}
+    assert ranking == {"roc_curve.png", "precision_recall_curve.png", "cumulative_gain.png", "lift.png"}
 
 
 def test_flat_numbers_are_those_of_the_report(result: TrainingResult, reports: dict[str, dict[str, Any]]) -> None:
