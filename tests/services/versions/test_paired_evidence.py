@@ -15,7 +15,7 @@ BOOSTER = ModelConfig.model_validate({"model_type": "lightgbm", "lightgbm_params
 
 @pytest.fixture
 async def court(services: Services) -> Court:
-    court = await open_court(services)
+    court = await open_court(services, defaults={"evaluation": {"evidence": "test_side"}})
     await court.upload(draw_frame(1200, seed=1))
     return court
 
