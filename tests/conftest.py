@@ -1,6 +1,5 @@
 """Fixtures that every test may use: a real PostgreSQL, and in it a migrated database per test."""
 
-import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -32,11 +31,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         remove_run_home()
-
-
-def pytest_collection_finish() -> None:
-    gc.collect()
-    gc.freeze()  # a million objects of imported modules stay till the end: no collection need look at them
 
 
 @pytest.fixture(scope="session")

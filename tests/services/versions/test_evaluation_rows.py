@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from sqlalchemy import select, update
 
 from app.container import Services
@@ -11,12 +10,6 @@ from tests.registry_rows import add_dataset, add_training, add_verdict, add_vers
 
 AS_GOOD: dict[str, Any] = {"sentences": [], "checks": [], "deciding_check": "improvement", "insufficient": []}
 AS_GOOD |= {"power": {}, "baseline_as_good": True, "rows": {}}
-
-
-@pytest.fixture
-async def dataset(services: Services) -> Dataset:
-    async with services.sessions.begin() as session:
-        return await add_dataset(session)
 
 
 async def register_baseline(services: Services, dataset: Dataset) -> int:

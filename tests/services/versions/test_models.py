@@ -13,12 +13,6 @@ from app.tables import Dataset, Job, TrainedModel, Version
 from tests.registry_rows import add_dataset, add_job, add_training, add_verdict, add_version, report
 
 
-@pytest.fixture
-async def dataset(services: Services) -> Dataset:
-    async with services.sessions.begin() as session:
-        return await add_dataset(session)
-
-
 async def train(services: Services, dataset: Dataset) -> int:
     """The job of a finished training."""
     async with services.sessions.begin() as session:
