@@ -116,3 +116,5 @@ async def test_names_that_match_nothing_are_told(client: Client, tmp_path: Path)
         "exclude_features of vain names n_logins_30d, which is no feature of it.",
         "accept_leaks names account_seats:single_feature, which was not found.",
     ]
+    unknown = await train(client, exclude_features=["nothing_such"])  # which features facts have, only the job knows
+    assert (unknown["status"], unknown["problem"]["code"]) == ("failed", "conflict")
